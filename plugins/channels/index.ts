@@ -1,0 +1,60 @@
+import type { FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
+import type { Config } from '../../src/config.ts';
+import type { ChannelProvider } from '../../src/core/channel.ts';
+import type { Channel } from '../../src/core/glossary.ts';
+
+/** Opens a provider for this core. It is closed with it. */
+export type OpenProvider = (app: FastifyInstance, config: Config) => Promise<ChannelProvider>;
+
+/**
+ * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.
+ * A provider is one file in <channel>/ and one line here.
+ */
+export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> =
+  {};
+
+/** Providers by channel and name, as the table above and modules fill it. */
+export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The active provider of each channel that has one. */
+    providers: ReadonlyMap<Channel, ChannelProvider>;
+    /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
+    registerProvider(channel: Channel, name: string, open: OpenProvider): void;
+  }
+}
+
+/** Lets modules add providers, before those that the configuration names are opened. */
+export const providerRegistry = fp<{ table: ProviderTable }>(
+  async (app, { table }) => {
+    app.decorate('registerProvider', (channel: Channel, name: string, open: OpenProvider) => {
+      const ofChannel = table.get(channel) ?? new Map<string, OpenProvider>();
+      if (ofChannel.has(name)) throw new Error(`channel ${channel} has a provider named ${name} already`);
+      table.set(channel, ofChannel.set(name, open));
+    });
+  },
+  { name: 'provider-registry' },
+);
+
+/** The providers that the configuration names. */
+export default fp<{ config: Config; table: ProviderTable }>(
+  async (app, { config, table }) => {
+    const active = new Map<Channel, ChannelProvider>();
+    for (const [channel, names] of Object.entries(config.providers) as [Channel, readonly string[]][]) {
+      const name = names[0];
+      if (name === undefined) continue;
+      const open = table.get(channel)?.get(name);
+      if (open === undefined) {
+        const known = [...(table.get(channel)?.keys() ?? [])].join(', ') || 'none';
+        throw new Error(`channel ${channel}: no provider is named ${name}; there are: ${known}`);
+      }
+      const provider = await open(app, config);
+      active.set(channel, provider);
+      app.addHook('onClose', () => provider.close?.());
+    }
+    app.decorate('providers', active);
+  },
+  { name: 'providers', dependencies: ['provider-registry'] },
+);

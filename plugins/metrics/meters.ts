@@ -1,0 +1,108 @@
+import type { FastifyInstance } from 'fastify';
+
+type Client = FastifyInstance['metrics']['client'];
+type Registry = InstanceType<Client['Registry']>;
+
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/**
+ * Every metric of this service, in one place. Names are frozen: dashboards expect them. No tenant or user label, since
+ * their number has no bound.
+ */
+export function createMeters(client: Client, registry: Registry) {
+  const registers = [registry];
+  const notifyRequests = new client.Counter({
+    name: 'notify_notify_requests_total',
+    help: 'Notify calls, by the code they were answered with.',
+    labelNames: ['code'],
+    registers,
+  });
+  const sends = new client.Counter({
+    name: 'notify_send_total',
+    help: 'Attempts to hand a delivery to its provider, by outcome.',
+    labelNames: ['channel', 'provider', 'status'],
+    registers,
+  });
+  const sendSeconds = new client.Histogram({
+    name: 'notify_send_duration_seconds',
+    help: 'Time an attempt took.',
+    labelNames: ['channel', 'provider'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const storeOps = new client.Counter({
+    name: 'notify_store_op_total',
+    help: 'Calls to the store, by operation and outcome.',
+    labelNames: ['op', 'code'],
+    registers,
+  });
+  const storeOpSeconds = new client.Histogram({
+    name: 'notify_store_op_duration_seconds',
+    help: 'Time a call to the store took.',
+    labelNames: ['op'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const liveConnections = new client.Gauge({
+    name: 'notify_live_connections',
+    help: 'Open live streams, by device type.',
+    labelNames: ['device_type'],
+    registers,
+  });
+  const streamEvents = new client.Counter({
+    name: 'notify_stream_events_total',
+    help: 'Events handed to live streams, by kind.',
+    labelNames: ['kind'],
+    registers,
+  });
+  const streamEnds = new client.Counter({
+    name: 'notify_stream_ends_total',
+    help: 'Live streams that ended, by reason; slow: the reader did not drain its socket and was cut.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const streamsBlocked = new client.Counter({
+    name: 'notify_streams_blocked_total',
+    help: 'Times a live stream had to wait for its reader to drain the socket.',
+    registers,
+  });
+
+  /** Counters by label, looked up once: the client's own look-up sorts and joins labels on every call. */
+  const cached = <T>(make: (key: string) => T): ((key: string) => T) => {
+    const made = new Map<string, T>();
+    return (key) => {
+      let value = made.get(key);
+      if (value === undefined) {
+        value = make(key);
+        made.set(key, value);
+      }
+      return value;
+    };
+  };
+  const notifyRequest = cached((code) => notifyRequests.labels({ code }));
+  const streamEvent = cached((kind) => streamEvents.labels({ kind }));
+  const storeOp = cached((op) => ({
+    seconds: storeOpSeconds.labels({ op }),
+    codes: cached((code) => storeOps.labels({ op, code })),
+  }));
+
+  return {
+    notifyRequest: (code: string): void => notifyRequest(code).inc(),
+    send(channel: string, provider: string, status: string, seconds: number): void {
+      sends.inc({ channel, provider, status });
+      sendSeconds.observe({ channel, provider }, seconds);
+    },
+    storeOp(op: string, code: string, seconds: number): void {
+      const meter = storeOp(op);
+      meter.codes(code).inc();
+      meter.seconds.observe(seconds);
+    },
+    liveConnections: (deviceType: string, change: 1 | -1): void =>
+      liveConnections.inc({ device_type: deviceType }, change),
+    streamEvent: (kind: string): void => streamEvent(kind).inc(),
+    streamEnd: (reason: string): void => streamEnds.inc({ reason }),
+    streamBlocked: (): void => streamsBlocked.inc(),
+  };
+}
+
+export type Meters = ReturnType<typeof createMeters>;

@@ -1,0 +1,56 @@
+import { NotifyError } from '../../src/core/errors.ts';
+import type { Store } from '../../src/core/store.ts';
+
+/** Told of every call to the store: its operation, `ok` or an error code, and how long it took. */
+export type StoreObserver = (op: string, code: string, seconds: number) => void;
+
+/** What is measured: everything that reads or writes rows. */
+const measuredOps = [
+  'createNotifications',
+  'getNotification',
+  'listNotifications',
+  'notificationsSince',
+  'inboxSummary',
+  'changeInbox',
+  'recordOutcomes',
+  'registerDevice',
+  'listDevices',
+] as const satisfies readonly (keyof Store)[];
+
+const labels: Record<(typeof measuredOps)[number], string> = {
+  createNotifications: 'create_notifications',
+  getNotification: 'get_notification',
+  listNotifications: 'list_notifications',
+  notificationsSince: 'notifications_since',
+  inboxSummary: 'inbox_summary',
+  changeInbox: 'change_inbox',
+  recordOutcomes: 'record_outcomes',
+  registerDevice: 'register_device',
+  listDevices: 'list_devices',
+};
+
+/** The same store, with every call measured. */
+export function measured(store: Store, observe: StoreObserver): Store {
+  const wrapped: Record<string, unknown> = {
+    name: store.name,
+    ready: () => store.ready(),
+    close: () => store.close(),
+  };
+  for (const op of measuredOps) {
+    const call = (store[op] as (...args: unknown[]) => Promise<unknown>).bind(store);
+    const label = labels[op];
+    wrapped[op] = async (...args: unknown[]) => {
+      const startedMs = performance.now();
+      let code = 'ok';
+      try {
+        return await call(...args);
+      } catch (error) {
+        code = error instanceof NotifyError ? error.code : 'internal';
+        throw error;
+      } finally {
+        observe(label, code, (performance.now() - startedMs) / 1000);
+      }
+    };
+  }
+  return wrapped as unknown as Store;
+}

@@ -1,0 +1,143 @@
+import type { Content, Delivery, EpochMs, Notification, UserKey } from '../../../src/core/glossary.ts';
+import { inAppOf } from '../../../src/core/status.ts';
+import type { NewDelivery, NewNotification } from '../../../src/core/store.ts';
+
+/**
+ * What a row counts as, as bits. A row's bits follow from its state by `standingOf` alone; the inbox compares them
+ * before and after each change to keep counters and lists exact, whatever the change was.
+ */
+export const standing = {
+  /** In the inbox: visible, not deleted. */
+  listed: 1,
+  /** Counts as unread. */
+  unread: 2,
+  /** Unread, and no stream has taken it: to be replayed, unless it was seen. */
+  untaken: 4,
+  /** Untaken, and leaves the inbox when it expires. */
+  expiring: 8,
+  /** A stream has taken it, and it is still to be shown. */
+  taken: 16,
+  /** May be dropped to make room. */
+  evictable: 32,
+} as const;
+
+/** A stored notification. Its delivery records are replaced, never changed: snapshots share them. */
+export class Row {
+  readonly owner: UserKey;
+  readonly id: string;
+  /** Shared with the other rows of the call. */
+  readonly content: Content;
+  readonly createdAtMs: EpochMs;
+  /** The order in which rows came, over all users. */
+  readonly sequence: number;
+  /** 0: it never became visible. Otherwise it stays, also when the item has left the inbox. */
+  readonly position: number;
+  /** Estimated. */
+  bytes: number;
+  readAtMs: EpochMs = 0n;
+  archivedAtMs: EpochMs = 0n;
+  deletedAtMs: EpochMs = 0n;
+  evicted = false;
+  /** Bits of `standing`; the inbox sets them. */
+  standing = 0;
+  #deliveries: readonly Delivery[];
+  #inApp: Delivery | undefined;
+
+  constructor(owner: UserKey, row: NewNotification, sequence: number, position: number, bytes: number) {
+    this.owner = owner;
+    this.id = row.id;
+    this.content = row.content;
+    this.createdAtMs = row.createdAtMs;
+    this.sequence = sequence;
+    this.position = position;
+    this.bytes = bytes;
+    this.#deliveries = row.deliveries.map(newDelivery);
+    this.#inApp = inAppOf(this.#deliveries);
+  }
+
+  get deliveries(): readonly Delivery[] {
+    return this.#deliveries;
+  }
+
+  set deliveries(deliveries: readonly Delivery[]) {
+    this.#deliveries = deliveries;
+    this.#inApp = inAppOf(deliveries);
+  }
+
+  get inApp(): Delivery | undefined {
+    return this.#inApp;
+  }
+
+  get listed(): boolean {
+    return (this.standing & standing.listed) !== 0;
+  }
+}
+
+const newDelivery = (delivery: NewDelivery): Delivery => ({
+  id: delivery.id,
+  channel: delivery.channel,
+  destination: delivery.destination,
+  provider: delivery.provider,
+  status: delivery.status,
+  reason: delivery.reason,
+  attempts: 0,
+  providerMessageId: '',
+  deliveredAtMs: 0n,
+  ackAtMs: 0n,
+});
+
+/** Whether a provider can be asked to send this now. In-app never is: streams take it from the inbox. */
+export const isSendable = (delivery: Delivery): boolean =>
+  delivery.status === 'pending' &&
+  delivery.channel !== 'in_app' &&
+  delivery.destination !== '' &&
+  delivery.provider !== '';
+
+/** Whether a row with these deliveries is in the inbox from the start. */
+export const isVisible = (deliveries: readonly { channel: string; status: string }[]): boolean =>
+  !deliveries.some((delivery) => delivery.channel === 'in_app' && delivery.status === 'suppressed');
+
+/** The bits that a row's state amounts to. */
+export function standingOf(row: Row): number {
+  if (row.evicted) return 0;
+  const { inApp } = row;
+  const isRead = row.readAtMs !== 0n;
+  let bits = 0;
+  if (row.deletedAtMs === 0n && inApp?.status !== 'suppressed') {
+    bits |= standing.listed;
+    if (inApp !== undefined && row.archivedAtMs === 0n) {
+      if (!isRead) {
+        bits |= standing.unread;
+        if (inApp.status === 'pending') {
+          bits |= standing.untaken;
+          if (row.content.expiresAtMs !== 0n) bits |= standing.expiring;
+        }
+      }
+      if (inApp.deliveredAtMs !== 0n) bits |= standing.taken;
+    }
+  }
+  // what still has to be sent is kept, even when the user has read it: accepted is accepted
+  if ((isRead || (bits & standing.listed) === 0) && !row.deliveries.some(isSendable))
+    bits |= standing.evictable;
+  return bits;
+}
+
+/** Whether a row may be dropped to make room. */
+export const isEvictable = (row: Row): boolean => (row.standing & standing.evictable) !== 0;
+
+/** The order in which they are. */
+export const isOlder = (a: Row, b: Row): boolean => a.sequence < b.sequence;
+
+/** The notification as it is now; later changes of the row do not show in it. */
+export const snapshot = (row: Row, seenPosition: number): Notification => ({
+  ...row.content,
+  tenantId: row.owner.tenantId,
+  userId: row.owner.userId,
+  id: row.id,
+  position: row.position,
+  createdAtMs: row.createdAtMs,
+  readAtMs: row.readAtMs,
+  archivedAtMs: row.archivedAtMs,
+  seen: row.position !== 0 && row.position <= seenPosition,
+  deliveries: row.deliveries,
+});

@@ -1,0 +1,340 @@
+import { notFound } from '../../../src/core/errors.ts';
+import type { Delivery, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import {
+  type InboxChange,
+  type ListQuery,
+  type NewNotification,
+  namedIds,
+  type Outcome,
+  type SincePage,
+  type SinceQuery,
+} from '../../../src/core/store.ts';
+import { adoptDestinations, afterOutcome } from './deliveries.ts';
+import { estimateDestinationBytes } from './estimate.ts';
+import { LazyHeap, LazyList } from './ordered.ts';
+import type { Room } from './room.ts';
+import { isEvictable, isOlder, isSendable, isVisible, Row, snapshot, standing, standingOf } from './row.ts';
+
+const isListed = (row: Row) => (row.standing & standing.listed) !== 0;
+const isUntaken = (row: Row) => (row.standing & standing.untaken) !== 0;
+const isTaken = (row: Row) => (row.standing & standing.taken) !== 0;
+const isExpiring = (row: Row) => (row.standing & standing.expiring) !== 0;
+const byPosition = (a: Row, b: Row) => a.position - b.position;
+
+/** By the time a stream took them; it never changes once it is set. */
+function byTaken(a: Row, b: Row): number {
+  const [takenA, takenB] = [a.inApp?.deliveredAtMs ?? 0n, b.inApp?.deliveredAtMs ?? 0n];
+  return takenA < takenB ? -1 : takenA > takenB ? 1 : a.position - b.position;
+}
+
+function expiresBefore(a: Row, b: Row): boolean {
+  const [expiryA, expiryB] = [a.content.expiresAtMs, b.content.expiresAtMs];
+  return expiryA < expiryB || (expiryA === expiryB && a.position < b.position);
+}
+
+/**
+ * One user's notifications, their order and their counts.
+ *
+ * Every change of a row goes through `#settle`, which compares what the row counted as with what it counts as now.
+ * Counters and lists follow from that, so that no change can forget one.
+ */
+export class UserInbox {
+  readonly #owner: UserKey;
+  readonly #room: Room;
+  /** By notification_id: the idempotency keys. */
+  readonly #byKey = new Map<string, Row>();
+  readonly #byId = new Map<string, Row>();
+  readonly #items = new LazyList<Row>(byPosition, isListed);
+  readonly #untaken = new LazyList<Row>(byPosition, isUntaken);
+  readonly #taken = new LazyList<Row>(byTaken, isTaken);
+  readonly #expiring = new LazyHeap<Row>(expiresBefore, isExpiring);
+  readonly #evictable = new LazyHeap<Row>(isOlder, isEvictable);
+  #unreadCount = 0;
+  #unseenCount = 0;
+  #version = 0;
+  #newestPosition: number;
+  #oldestResumable: number;
+  #seenPosition: number;
+
+  /** @param firstPosition the first item gets the one after it */
+  constructor(owner: UserKey, firstPosition: number, room: Room) {
+    this.#owner = owner;
+    this.#room = room;
+    this.#newestPosition = firstPosition;
+    this.#oldestResumable = firstPosition;
+    this.#seenPosition = firstPosition;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get summary(): InboxSummary {
+    return {
+      unreadCount: this.#unreadCount,
+      unseenCount: this.#unseenCount,
+      version: this.#version,
+      newestPosition: this.#newestPosition,
+      oldestResumable: this.#oldestResumable,
+    };
+  }
+
+  /** The stored notification of an idempotency key, visible or not. */
+  stored(notificationId: string): Row | undefined {
+    return this.#byKey.get(notificationId);
+  }
+
+  /** Stores a row whose key is new. The caller has made room for `bytes`. */
+  add(row: NewNotification, sequence: number, bytes: number): Row {
+    const visible = isVisible(row.deliveries);
+    const added = new Row(this.#owner, row, sequence, visible ? this.#newestPosition + 1 : 0, bytes);
+    if (visible) {
+      this.#newestPosition++;
+      this.#version++;
+    }
+    this.#byKey.set(added.content.notificationId, added);
+    this.#byId.set(added.id, added);
+    this.#settle(added);
+    return added;
+  }
+
+  /**
+   * Gives deliveries that wait for a destination those that a repeat of the call brings.
+   * @returns the ids of the deliveries that can be attempted by that
+   */
+  adopt(row: Row, repeat: NewNotification, nowMs: number): string[] {
+    const { expiresAtMs } = row.content;
+    if (row.deletedAtMs !== 0n || (expiresAtMs !== 0n && expiresAtMs <= nowMs)) return [];
+    const deliveries = adoptDestinations(row.deliveries, repeat.deliveries);
+    const adopted = deliveries.filter((delivery, i) => delivery !== row.deliveries[i]);
+    if (adopted.length === 0) return [];
+    row.deliveries = deliveries;
+    this.#settle(row);
+    this.#room.grow(row, estimateDestinationBytes(adopted));
+    return adopted.filter(isSendable).map((delivery) => delivery.id);
+  }
+
+  /** What the user sees of a row, or a producer of a repeat. */
+  show(row: Row): Notification {
+    return snapshot(row, this.#seenPosition);
+  }
+
+  /** @throws NotifyError not_found */
+  get(id: string): Notification {
+    return this.show(this.#listed(id));
+  }
+
+  list(query: ListQuery): { notifications: Notification[]; more: boolean } {
+    const before = query.before ?? Number.POSITIVE_INFINITY;
+    const notifications: Notification[] = [];
+    for (const row of this.#items.backFrom((item) => item.position >= before)) {
+      if (!matches(row, query)) continue;
+      if (notifications.length === query.limit) return { notifications, more: true };
+      notifications.push(this.show(row));
+    }
+    return { notifications, more: false };
+  }
+
+  since(query: SinceQuery): SincePage {
+    const { after, limit, untakenAtMs } = query;
+    const notifications: Notification[] = [];
+    for (const row of untakenAtMs === undefined
+      ? this.#streamed(after)
+      : this.#replayed(after, untakenAtMs)) {
+      notifications.push(this.show(row));
+      if (notifications.length === limit) return { notifications, through: row.position };
+    }
+    return { notifications, through: this.#newestPosition };
+  }
+
+  /**
+   * @returns how many items changed, and which
+   * @throws NotifyError not_found
+   */
+  change(change: InboxChange): { changed: number; ids: readonly string[] | undefined } {
+    const ids = this.#change(change);
+    const changed = typeof ids === 'number' ? ids : ids.length;
+    if (changed > 0) this.#version++;
+    return { changed, ids: typeof ids === 'number' ? [] : ids.length > namedIds ? undefined : ids };
+  }
+
+  record(outcome: Outcome): void {
+    const row = this.#byId.get(outcome.id);
+    if (row === undefined) return;
+    const deliveries = row.deliveries.map((delivery) =>
+      delivery.id === outcome.deliveryId ? afterOutcome(delivery, outcome) : delivery,
+    );
+    if (deliveries.every((delivery, i) => delivery === row.deliveries[i])) return;
+    const wasListed = row.listed;
+    row.deliveries = deliveries;
+    this.#settle(row);
+    if (wasListed !== row.listed) this.#version++; // a suppressed item leaves the inbox
+  }
+
+  /** Takes out what has expired before a stream took it. Call it before each look at the inbox. */
+  expire(nowMs: number): void {
+    let row = this.#expiring.first();
+    if (row === undefined || row.content.expiresAtMs > nowMs) return;
+    while (row !== undefined && row.content.expiresAtMs <= nowMs) {
+      row.deliveries = row.deliveries.map(expired);
+      this.#settle(row);
+      row = this.#expiring.first();
+    }
+    this.#version++;
+  }
+
+  /** The oldest row that may be dropped. */
+  get oldestEvictable(): Row | undefined {
+    return this.#evictable.first();
+  }
+
+  /** Drops a row, its idempotency key with it. */
+  evict(row: Row): void {
+    row.evicted = true;
+    this.#byKey.delete(row.content.notificationId);
+    this.#byId.delete(row.id);
+    this.#settle(row);
+    this.#room.release(row.bytes);
+    this.#oldestResumable = Math.max(this.#oldestResumable, row.position);
+  }
+
+  #listed(id: string): Row {
+    const row = this.#find(id);
+    if (row === undefined || !row.listed) throw notFound();
+    return row;
+  }
+
+  /** Ids are UUIDs, which are read in any letter case (RFC 9562 §4). */
+  #find(id: string): Row | undefined {
+    return this.#byId.get(id) ?? this.#byId.get(id.toLowerCase());
+  }
+
+  /** @returns the ids of the items that changed; for the seen position, which is no item, 1 or 0 */
+  #change(change: InboxChange): string[] | number {
+    switch (change.kind) {
+      case 'seen_up_to':
+        return this.#seeUpTo(change.position);
+      case 'read_up_to':
+        return this.#readUpTo(change.position, change.atMs);
+      case 'delete': {
+        const row = this.#find(change.id);
+        if (row !== undefined && row.deletedAtMs !== 0n) return [];
+        return this.#set(this.#listed(change.id), 'deletedAtMs', change.atMs);
+      }
+      case 'read':
+        return this.#set(this.#listed(change.id), 'readAtMs', change.atMs);
+      case 'unread':
+        return this.#set(this.#listed(change.id), 'readAtMs', 0n);
+      case 'archive':
+        return this.#set(this.#listed(change.id), 'archivedAtMs', change.atMs);
+      case 'unarchive':
+        return this.#set(this.#listed(change.id), 'archivedAtMs', 0n);
+    }
+  }
+
+  /** Sets a time that is not set, or clears one that is. A time is stamped once. */
+  #set(row: Row, field: 'readAtMs' | 'archivedAtMs' | 'deletedAtMs', atMs: bigint): string[] {
+    if ((row[field] === 0n) === (atMs === 0n)) return [];
+    row[field] = atMs;
+    this.#settle(row);
+    return [row.id];
+  }
+
+  #readUpTo(position: number, atMs: bigint): string[] {
+    const ids: string[] = [];
+    for (const row of this.#items.from(() => true)) {
+      if (row.position > position || this.#unreadCount === 0) break;
+      if ((row.standing & standing.unread) !== 0) ids.push(...this.#set(row, 'readAtMs', atMs));
+    }
+    return ids;
+  }
+
+  #seeUpTo(position: number): number {
+    const target = Math.min(position, this.#newestPosition);
+    if (target <= this.#seenPosition) return 0;
+    for (const row of this.#items.from((item) => item.position > this.#seenPosition)) {
+      if (row.position > target) break;
+      if ((row.standing & standing.unread) !== 0) this.#unseenCount--;
+    }
+    this.#seenPosition = target;
+    return 1;
+  }
+
+  /** What a stream sends after a position. */
+  *#streamed(after: number): Generator<Row, void, undefined> {
+    for (const row of this.#items.from((item) => item.position > after)) {
+      if (row.inApp === undefined || row.archivedAtMs !== 0n) continue;
+      const dealtWith = row.readAtMs !== 0n || row.position <= this.#seenPosition;
+      if (!(row.inApp.status === 'pending' && dealtWith)) yield row;
+    }
+  }
+
+  /**
+   * What of it no stream had taken at a time, without a look at the items that long since are: those still untaken
+   * merged with those taken since.
+   */
+  *#replayed(after: number, untakenAtMs: bigint): Generator<Row, void, undefined> {
+    const since = [...this.#taken.from((item) => (item.inApp?.deliveredAtMs ?? 0n) >= untakenAtMs)]
+      .filter((row) => row.position > after)
+      .sort(byPosition);
+    const start = Math.max(after, this.#seenPosition);
+    let next = 0;
+    for (const row of this.#untaken.from((item) => item.position > start)) {
+      for (
+        let taken = since[next];
+        taken !== undefined && taken.position < row.position;
+        taken = since[++next]
+      )
+        yield taken;
+      yield row;
+    }
+    yield* since.slice(next);
+  }
+
+  /** Brings counters and lists up to what a row counts as now. */
+  #settle(row: Row): void {
+    const before = row.standing;
+    const after = standingOf(row);
+    if (before === after) return;
+    row.standing = after;
+    const entered = after & ~before;
+    const left = before & ~after;
+    if (((entered | left) & standing.unread) !== 0) {
+      const step = (entered & standing.unread) !== 0 ? 1 : -1;
+      this.#unreadCount += step;
+      if (row.position > this.#seenPosition) this.#unseenCount += step;
+    }
+    if ((entered & standing.listed) !== 0) this.#items.enter(row);
+    if ((left & standing.listed) !== 0) this.#items.leave();
+    if ((entered & standing.untaken) !== 0) this.#untaken.enter(row);
+    if ((left & standing.untaken) !== 0) this.#untaken.leave();
+    if ((entered & standing.taken) !== 0) this.#taken.enter(row);
+    if ((left & standing.taken) !== 0) this.#taken.leave();
+    if ((entered & standing.expiring) !== 0) this.#expiring.enter(row);
+    if ((left & standing.expiring) !== 0) this.#expiring.leave();
+    if ((entered & standing.evictable) !== 0) {
+      this.#evictable.enter(row);
+      this.#room.enter(row);
+    }
+    if ((left & standing.evictable) !== 0) {
+      this.#evictable.leave();
+      this.#room.leave(row);
+    }
+  }
+}
+
+function matches(row: Row, query: ListQuery): boolean {
+  if (!query.archived && row.archivedAtMs !== 0n) return false;
+  if (query.unreadOnly && (row.inApp === undefined || row.readAtMs !== 0n)) return false;
+  if (query.types.length > 0 && !query.types.includes(row.content.type)) return false;
+  return (
+    query.channels.length === 0 || row.deliveries.some(({ channel }) => query.channels.includes(channel))
+  );
+}
+
+const expired = (delivery: Delivery): Delivery =>
+  delivery.channel === 'in_app' ? { ...delivery, status: 'suppressed', reason: 'expired' } : delivery;

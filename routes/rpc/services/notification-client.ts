@@ -1,0 +1,64 @@
+import type { FastifyInstance } from 'fastify';
+import { NotificationClientService } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
+import { invalidArgument, type Violation } from '../../../src/core/errors.ts';
+import type { Channel } from '../../../src/core/glossary.ts';
+import type { RecipientCall, RpcService, UnaryMethods } from '../call.ts';
+import { streamEvents } from '../stream-events.ts';
+import { channelFromWire, deviceTypeFromWire } from '../wire/enums.ts';
+import { notificationToWire } from '../wire/notification.ts';
+
+export function notificationClient(app: FastifyInstance, liveEnabled: boolean): RpcService {
+  const { inbox, liveHub, devices } = app;
+  const unary: UnaryMethods<typeof NotificationClientService, RecipientCall> = {
+    async getNotifications(request, { principal }) {
+      const violations: Violation[] = [];
+      const channels: Channel[] = [];
+      request.channels.forEach((number, i) => {
+        const channel = channelFromWire.get(number);
+        if (channel) channels.push(channel);
+        else violations.push({ field: `channels[${i}]`, description: 'must name a channel' });
+      });
+      if (violations.length > 0) throw invalidArgument(violations);
+      const { notifications, nextCursor, summary } = await inbox.list(principal, {
+        cursor: request.cursor,
+        limit: request.limit,
+        unreadOnly: request.unreadOnly,
+        types: request.types,
+        channels,
+        archived: request.archived ?? false,
+      });
+      return {
+        notifications: notifications.map(notificationToWire),
+        nextCursor,
+        unreadCount: summary.unreadCount,
+        unseenCount: summary.unseenCount,
+        position: BigInt(summary.newestPosition),
+        version: BigInt(summary.version),
+      };
+    },
+    async ackNotification({ id }, { principal }) {
+      await inbox.read(principal, id);
+      return {};
+    },
+    async ackDataChange({ idempotencyKey, sessionId }, { principal }) {
+      liveHub.acknowledgeHint(principal, sessionId, idempotencyKey);
+      return {};
+    },
+    async registerPushToken({ deviceType, deviceId = '', token }, { principal }) {
+      await devices.register(principal, { deviceType: deviceTypeFromWire.get(deviceType), deviceId, token });
+      return {};
+    },
+  };
+  return {
+    desc: NotificationClientService,
+    unary: unary as unknown as RpcService['unary'],
+    streams: { streamEvents: streamEvents(app, liveEnabled) },
+    authenticate: recipientOnly(app),
+  };
+}
+
+/** Lets recipients in by their own token. */
+export const recipientOnly =
+  (app: FastifyInstance): RpcService['authenticate'] =>
+  (request) =>
+    app.auth.recipient(request.headers.authorization);

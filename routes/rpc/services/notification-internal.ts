@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify';
+import {
+  NotificationInternalService,
+  type NotifyRequest,
+} from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
+import { publicError } from '../../../src/core/errors.ts';
+import type { RpcService, UnaryMethods } from '../call.ts';
+import { notifyFromWire, notifyToWire } from '../wire/notify.ts';
+
+/** One Notify call, counted by the code it is answered with. */
+export function notifyCall(app: FastifyInstance) {
+  const { notifier, meters } = app;
+  return async (request: NotifyRequest) => {
+    try {
+      const { command, violations } = notifyFromWire(request);
+      const answer = await notifier.notify(command, violations);
+      meters.notifyRequest('ok');
+      return notifyToWire(answer);
+    } catch (error) {
+      meters.notifyRequest(publicError(error).code);
+      throw error;
+    }
+  };
+}
+
+export function notificationInternal(app: FastifyInstance): RpcService {
+  const unary: UnaryMethods<typeof NotificationInternalService> = { notify: notifyCall(app) };
+  return {
+    desc: NotificationInternalService,
+    unary: unary as unknown as RpcService['unary'],
+    authenticate: producerOnly(app),
+  };
+}
+
+/** Lets backends in by the internal token. */
+export const producerOnly =
+  (app: FastifyInstance): RpcService['authenticate'] =>
+  (request) => {
+    app.auth.producer(request.headers['x-notify-internal-token']);
+    return undefined;
+  };

@@ -1,0 +1,128 @@
+import { create, type MessageInitShape, toBinary, toJson } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { InboxEventSchema, StreamEventSchema } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
+import type { InboxNews, LiveEvent } from '../../../src/core/live/events.ts';
+import { notificationToJson, notificationToWire } from './notification.ts';
+
+/**
+ * Encodes the event that was encoded last without doing it again: the hub hands one object to all of a user's sessions in
+ * a row, so one event is serialized once for each encoding.
+ */
+function once<T>(encode: (event: LiveEvent) => T): (event: LiveEvent) => T {
+  let last: LiveEvent | undefined;
+  let encoded: T | undefined;
+  return (event) => {
+    if (event !== last || encoded === undefined) {
+      encoded = encode(event);
+      last = event;
+    }
+    return encoded;
+  };
+}
+
+/** The name of an event in server-sent events, and of its field in StreamEvent's JSON. */
+const jsonNames: Record<LiveEvent['kind'], string> = {
+  heartbeat: 'heartbeat',
+  notification: 'notification',
+  data_change: 'dataChange',
+  inbox: 'inbox',
+  reset: 'reset',
+  end: 'end',
+};
+
+/** An event's message as protobuf JSON in one line, defaults written. */
+const innerJson = once((event) => {
+  switch (event.kind) {
+    case 'notification':
+      return notificationToJson(event.notification);
+    case 'heartbeat':
+      return JSON.stringify({
+        timestampMs: String(event.timestampMs),
+        inboxVersion: String(event.inboxVersion),
+      });
+    case 'data_change':
+      return JSON.stringify(event.hint);
+    case 'inbox':
+      return JSON.stringify(
+        toJson(InboxEventSchema, create(InboxEventSchema, inboxToWire(event.change)), {
+          alwaysEmitImplicit: true,
+        }),
+      );
+    case 'reset':
+      return '{}';
+    case 'end':
+      return JSON.stringify({ reason: event.reason, reconnect: event.reconnect });
+  }
+});
+
+/** The `data:` of a server-sent event: the inner message; a heartbeat names the session as well. */
+export function sseData(event: LiveEvent, sessionId: string): string {
+  const json = innerJson(event);
+  return event.kind === 'heartbeat' ? `{"sessionId":${JSON.stringify(sessionId)},${json.slice(1)}` : json;
+}
+
+/** A StreamEvent as protobuf JSON, defaults written. */
+export function streamEventJson(event: LiveEvent, sessionId: string, position: number): string {
+  const inner = event.kind === 'notification' ? `{"notification":${innerJson(event)}}` : innerJson(event);
+  return `{"sessionId":${JSON.stringify(sessionId)},"${jsonNames[event.kind]}":${inner},"position":"${position}"}`;
+}
+
+const innerBinary = once((event) =>
+  toBinary(StreamEventSchema, create(StreamEventSchema, { event: eventToWire(event) })),
+);
+
+/** Numbers of StreamEvent's fields that differ between sessions. */
+const sessionIdField = 1;
+const positionField = 100;
+
+/** A StreamEvent as binary protobuf: the shared part with the session's own fields around it, since messages join. */
+export function streamEventBinary(event: LiveEvent, sessionId: string, position: number): Uint8Array {
+  return new BinaryWriter()
+    .tag(sessionIdField, WireType.LengthDelimited)
+    .string(sessionId)
+    .raw(innerBinary(event))
+    .tag(positionField, WireType.Varint)
+    .int64(position)
+    .finish();
+}
+
+function eventToWire(event: LiveEvent): NonNullable<MessageInitShape<typeof StreamEventSchema>['event']> {
+  switch (event.kind) {
+    case 'notification':
+      return { case: 'notification', value: { notification: notificationToWire(event.notification) } };
+    case 'heartbeat':
+      return {
+        case: 'heartbeat',
+        value: { timestampMs: BigInt(event.timestampMs), inboxVersion: BigInt(event.inboxVersion) },
+      };
+    case 'data_change':
+      return { case: 'dataChange', value: { ...event.hint } };
+    case 'inbox':
+      return { case: 'inbox', value: inboxToWire(event.change) };
+    case 'reset':
+      return { case: 'reset', value: {} };
+    case 'end':
+      return { case: 'end', value: { reason: event.reason, reconnect: event.reconnect } };
+  }
+}
+
+function inboxToWire(change: InboxNews): MessageInitShape<typeof InboxEventSchema> {
+  const {
+    summary,
+    readIds = [],
+    unreadIds = [],
+    removedIds = [],
+    readUpToPosition = 0,
+    updated = [],
+  } = change;
+  return {
+    unreadCount: summary.unreadCount,
+    unseenCount: summary.unseenCount,
+    version: BigInt(summary.version),
+    readIds: [...readIds],
+    unreadIds: [...unreadIds],
+    removedIds: [...removedIds],
+    readUpToPosition: BigInt(readUpToPosition),
+    updated: updated.map(notificationToWire),
+  };
+}

@@ -1,0 +1,242 @@
+import type { AddressInfo } from 'node:net';
+import { cors as connectCors } from '@connectrpc/connect';
+import cors from '@fastify/cors';
+import sensible from '@fastify/sensible';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify';
+import ambient from '../plugins/ambient/index.ts';
+import auth from '../plugins/auth/index.ts';
+import channels, {
+  channelProviders,
+  type ProviderTable,
+  providerRegistry,
+} from '../plugins/channels/index.ts';
+import devices from '../plugins/devices/index.ts';
+import inbox from '../plugins/inbox/index.ts';
+import liveHub from '../plugins/live-hub/index.ts';
+import metrics from '../plugins/metrics/index.ts';
+import notifier from '../plugins/notifier/index.ts';
+import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
+import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
+import { errorAnswers } from '../routes/errors.ts';
+import events from '../routes/events/index.ts';
+import health, { type Readiness } from '../routes/health/index.ts';
+import metricsRoute from '../routes/metrics/index.ts';
+import playground from '../routes/playground/index.ts';
+import rpc from '../routes/rpc/index.ts';
+import { inboxService } from '../routes/rpc/services/inbox.ts';
+import { notificationClient } from '../routes/rpc/services/notification-client.ts';
+import { notificationInternal } from '../routes/rpc/services/notification-internal.ts';
+import { producer } from '../routes/rpc/services/producer.ts';
+import type { Built, Config } from './config.ts';
+import type { Ambient } from './core/ambient.ts';
+import type { Channel } from './core/glossary.ts';
+import { http1AndHttp2, type ListenerLimits } from './listener.ts';
+import { loadModules, type UserModule } from './modules.ts';
+import { system } from './system.ts';
+
+export type { UserModule } from './modules.ts';
+
+/** What this version has the code of; the configuration refuses the rest by name. */
+export const built: Built = {
+  stores: Object.keys(storeDrivers),
+  providers: Object.fromEntries(
+    Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
+  ),
+  features: ['plugins'],
+};
+
+/** What tests and embedders may replace. */
+export interface Overrides {
+  readonly ambient?: Ambient;
+  readonly logger?: FastifyBaseLogger;
+  /** Beside those that NOTIFY_PLUGINS names. */
+  readonly plugins?: readonly UserModule[];
+  readonly pressure?: PressureLimits;
+  readonly listener?: Partial<ListenerLimits>;
+}
+
+/** The listeners' own addresses, once they listen. */
+export type Listeners = Readonly<Record<'client' | 'internal' | 'ops', FastifyInstance>>;
+
+export interface App extends Listeners {
+  /** Owns every resource, and never listens. */
+  readonly core: FastifyInstance;
+  /** Opens the three ports. @returns the ports, which differ from the configured ones where those are 0 */
+  listen(): Promise<{ client: number; internal: number; ops: number }>;
+  /**
+   * Stops without losing anything: not ready at once, streams end cleanly, what is in flight is finished, resources close,
+   * and the ops port last. Harmless when repeated.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Composes the service: one core instance with all resources, and an instance for each port that is handed core's
+ * decorators, so that a producer's route cannot be reached on the public port whatever a hook does.
+ * @throws what a resource throws that cannot be opened
+ */
+export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
+  const readiness: Readiness = { ready: false };
+  const modules = [...(overrides.plugins ?? []), ...(await loadModules(config.plugins))];
+  const create = (options: FastifyServerOptions = {}): FastifyInstance =>
+    fastify({
+      ...(overrides.logger && { loggerInstance: overrides.logger }),
+      // RPCs and streams have log lines of their own, which never hold a URL's access_token
+      logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+      genReqId,
+      ...options,
+    });
+
+  const core = await buildCore(create(), config, overrides, modules);
+  const parts: FastifyInstance[] = [core];
+  const closeAll = async () => {
+    // in reverse: the ops port was added last and closes last, after core
+    await Promise.all(parts.slice(1, -1).map((part) => part.close()));
+    await core.close();
+    await parts.at(-1)?.close();
+  };
+  try {
+    const listener = async (limits?: PressureLimits): Promise<FastifyInstance> => {
+      const app = create({
+        serverFactory: http1AndHttp2(overrides.listener),
+        return503OnClosing: false, // a browser's EventSource would stop for ever
+        forceCloseConnections: 'idle',
+      });
+      parts.push(app);
+      share(core, app);
+      await app.register(sensible);
+      await app.register(errorAnswers);
+      if (limits) await app.register(pressure, { limits });
+      return app;
+    };
+    const limits = overrides.pressure ?? defaultPressureLimits;
+
+    const client = await listener(limits);
+    if (config.allowedOrigins.length > 0) await client.register(cors, corsOptions(config.allowedOrigins));
+    await client.register(rpc, {
+      services: [notificationClient(client, config.live.enabled), inboxService(client)],
+    });
+    await client.register(events, { liveEnabled: config.live.enabled });
+
+    const internal = await listener(limits);
+    await internal.register(rpc, { services: [notificationInternal(internal), producer(internal)] });
+
+    if (config.auth.devMode) await client.register(playground, { internalPort: () => port(internal) });
+    const windowMs = Math.min(5_000, config.shutdownTimeoutMs / 4);
+    client.addHook('preClose', () => core.liveHub.drain(windowMs));
+
+    const ops = await listener();
+    await ops.register(health, { readiness });
+    await ops.register(metricsRoute);
+
+    const listeners: Listeners = { client, internal, ops };
+    for (const module of modules)
+      for (const name of ['client', 'internal', 'ops'] as const) {
+        const plugin = module[name];
+        if (plugin) await listeners[name].register(plugin);
+      }
+    await Promise.all([client.ready(), internal.ready(), ops.ready()]);
+
+    let closing: Promise<void> | undefined;
+    return {
+      core,
+      ...listeners,
+      async listen() {
+        const { host, ports } = config;
+        // a burst of streams after a restart must not be reset for want of a place in the queue
+        const open = (app: FastifyInstance, wanted: number) =>
+          app.listen({ host, port: wanted, backlog: 4096 });
+        await open(ops, ports.metrics);
+        await Promise.all([open(client, ports.client), open(internal, ports.internal)]);
+        readiness.ready = true;
+        return { client: port(client), internal: port(internal), ops: port(ops) };
+      },
+      close() {
+        readiness.ready = false;
+        closing ??= closeAll();
+        return closing;
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function buildCore(
+  core: FastifyInstance,
+  config: Config,
+  overrides: Overrides,
+  modules: readonly UserModule[],
+): Promise<FastifyInstance> {
+  const drivers = new Map<string, OpenStore>(Object.entries(storeDrivers));
+  const table: ProviderTable = new Map(
+    Object.entries(channelProviders).map(([channel, providers]) => [
+      channel as Channel,
+      new Map(Object.entries(providers)),
+    ]),
+  );
+  try {
+    await core.register(ambient, { ambient: overrides.ambient ?? system });
+    await core.register(metrics);
+    await core.register(storeRegistry, { drivers });
+    await core.register(providerRegistry, { table });
+    for (const module of modules) if (module.core) await core.register(module.core);
+    await core.register(auth, { auth: config.auth });
+    await core.register(store, { config, drivers });
+    await core.register(channels, { config, table });
+    await core.register(liveHub, { live: config.live });
+    await core.register(notifier, { config });
+    await core.register(inbox);
+    await core.register(devices);
+    await core.ready();
+    return core;
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
+}
+
+/** Core's decorators, by name: what a listener is handed. */
+const shared = [
+  'ambient',
+  'auth',
+  'store',
+  'meters',
+  'scrape',
+  'providers',
+  'liveHub',
+  'notifier',
+  'inbox',
+  'devices',
+] as const satisfies readonly (keyof FastifyInstance)[];
+
+function share(core: FastifyInstance, listener: FastifyInstance): void {
+  for (const name of shared) listener.decorate(name, core[name] as never);
+}
+
+const corsOptions = (origins: readonly string[]) => ({
+  origin: origins.includes('*') ? '*' : [...origins],
+  methods: ['GET', ...connectCors.allowedMethods],
+  allowedHeaders: [...connectCors.allowedHeaders, 'Authorization', 'Last-Event-ID'],
+  exposedHeaders: [...connectCors.exposedHeaders, 'Retry-After', 'X-Request-Id'],
+  maxAge: 7_200,
+});
+
+function port(app: FastifyInstance): number {
+  return (app.server.address() as AddressInfo | null)?.port ?? 0;
+}
+
+const instance = Math.random().toString(36).slice(2, 8);
+let requests = 0;
+
+/** Short, and different between replicas whose logs come together. */
+function genReqId(): string {
+  requests += 1;
+  return `${instance}-${requests.toString(36)}`;
+}

@@ -1,0 +1,122 @@
+/**
+ * What holds between variables. A rule looks at a draft: what a variable's own type refused is undefined
+ * there.
+ */
+import { isVapidPair } from './credentials.ts';
+import type { ConfigDraft } from './schema.ts';
+import type { Feature } from './variable.ts';
+
+/** RFC 7518 §3.2: a key of the hash's size or larger. */
+const hs256KeyBytes = 32;
+const makeSecret = 'make one with: openssl rand -hex 32';
+
+export interface RuleContext {
+  readonly draft: ConfigDraft;
+  readonly features: readonly Feature[];
+  /** Whether a variable has a text, right or wrong. */
+  isSet(variable: string): boolean;
+  refuse(variable: string, message: string): void;
+}
+
+export function checkRules(context: RuleContext): void {
+  for (const rule of [
+    distinctPorts,
+    production,
+    strongSecrets,
+    rotation,
+    retryPauses,
+    senders,
+    smtpLogin,
+    vapidPair,
+  ]) {
+    rule(context);
+  }
+}
+
+function distinctPorts({ draft: { ports }, refuse }: RuleContext): void {
+  const owners = new Map<number, string>();
+  for (const [variable, port] of [
+    ['NOTIFY_CLIENT_PORT', ports.client],
+    ['NOTIFY_INTERNAL_PORT', ports.internal],
+    ['NOTIFY_METRICS_PORT', ports.metrics],
+  ] as const) {
+    if (port === undefined || port === 0) continue;
+    const owner = owners.get(port);
+    if (owner === undefined) owners.set(port, variable);
+    else refuse(variable, `${port} is the port of ${owner} too; each listener needs its own`);
+  }
+}
+
+function production({ draft: { auth }, features, isSet, refuse }: RuleContext): void {
+  if (auth.devMode !== false) return;
+  const unless = 'is required unless NOTIFY_AUTH_DEV_MODE is true';
+  const jwks = features.includes('jwks');
+  if (!isSet('NOTIFY_AUTH_JWT_SECRET') && !(jwks && isSet('NOTIFY_AUTH_JWKS_URL'))) {
+    const instead = jwks ? ' or NOTIFY_AUTH_JWKS_URL is set' : '';
+    refuse('NOTIFY_AUTH_JWT_SECRET', `${unless}${instead}; ${makeSecret}`);
+  }
+  if (!isSet('NOTIFY_INTERNAL_TOKEN')) refuse('NOTIFY_INTERNAL_TOKEN', `${unless}; ${makeSecret}`);
+}
+
+function strongSecrets({ draft: { auth }, refuse }: RuleContext): void {
+  if (auth.allowWeakSecret !== false) return;
+  for (const [variable, secret] of [
+    ['NOTIFY_AUTH_JWT_SECRET', auth.jwtSecret],
+    ['NOTIFY_AUTH_JWT_SECRET_PREVIOUS', auth.jwtSecretPrevious],
+  ] as const) {
+    if (secret === undefined || Buffer.byteLength(secret) >= hs256KeyBytes) continue;
+    refuse(
+      variable,
+      `is shorter than ${hs256KeyBytes} bytes, which HS256 forbids; ${makeSecret}, ` +
+        'or set NOTIFY_AUTH_ALLOW_WEAK_SECRET=true',
+    );
+  }
+}
+
+/** A previous secret alone would leave open whether callers without one are let in. */
+function rotation({ isSet, refuse }: RuleContext): void {
+  for (const current of ['NOTIFY_AUTH_JWT_SECRET', 'NOTIFY_INTERNAL_TOKEN']) {
+    const previous = `${current}_PREVIOUS`;
+    const replaced = isSet(current) || (current.includes('JWT') && isSet('NOTIFY_AUTH_JWKS_URL'));
+    if (isSet(previous) && !replaced)
+      refuse(previous, `only stands beside ${current}; set that too, or unset it`);
+  }
+}
+
+function retryPauses({ draft: { retry }, refuse }: RuleContext): void {
+  if (retry.baseMs === undefined || retry.maxMs === undefined || retry.baseMs <= retry.maxMs) return;
+  refuse('NOTIFY_RETRY_MAX', 'is shorter than NOTIFY_RETRY_BASE; the pauses grow from base to max');
+}
+
+function senders({ draft: { sms, whatsapp }, isSet, refuse }: RuleContext): void {
+  for (const [chosen, prefix] of [
+    [sms.twilio, 'NOTIFY_SMS'],
+    [whatsapp.twilio, 'NOTIFY_WHATSAPP'],
+  ] as const) {
+    if (chosen === undefined || isSet(`${prefix}_FROM`) || isSet(`${prefix}_MESSAGING_SERVICE_SID`)) continue;
+    refuse(
+      `${prefix}_FROM`,
+      `is required for ${prefix}_PROVIDER=twilio, or ${prefix}_MESSAGING_SERVICE_SID instead`,
+    );
+  }
+}
+
+function smtpLogin({ draft: { email }, isSet, refuse }: RuleContext): void {
+  if (email?.smtp === undefined) return;
+  const login = ['NOTIFY_EMAIL_SMTP_USERNAME', 'NOTIFY_EMAIL_SMTP_PASSWORD'] as const;
+  const [missing, ...more] = login.filter((variable) => !isSet(variable));
+  if (missing === undefined || more.length > 0) return;
+  refuse(
+    missing,
+    `is required beside ${login.find((variable) => variable !== missing)}; set both or neither`,
+  );
+}
+
+function vapidPair({ draft: { webPush }, refuse }: RuleContext): void {
+  const { publicKey, privateKey } = webPush.vapid ?? {};
+  if (publicKey === undefined || privateKey === undefined || isVapidPair(publicKey, privateKey)) return;
+  refuse(
+    'NOTIFY_WEBPUSH_VAPID_PUBLIC',
+    'is not the public key of NOTIFY_WEBPUSH_VAPID_PRIVATE; use both of one pair',
+  );
+}

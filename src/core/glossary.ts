@@ -1,0 +1,131 @@
+/**
+ * The words of this code base. One word for one thing, everywhere: in names, metrics, logs and docs.
+ *
+ * - **tenant**: isolation key, part of every key of every store, cache and map. Never crossed.
+ * - **notification**: one recipient's inbox item, however many channels it goes out on. Unique by
+ *   (tenant, user, notification_id); notification_id is the producer's idempotency key.
+ * - **position**: the user's own counter, without gaps, given when an item becomes visible. Lists, cursors and
+ *   streams order by it.
+ * - **version**: the user's second counter, one up with every change of the inbox.
+ * - **delivery**: one (notification, channel, destination) and what became of it.
+ * - **provider**: one way to send on a channel. **channel**: the kind.
+ * - **device**: a push endpoint, one per (tenant, user, device type, device id).
+ * - **session**: one live stream of one user.
+ * - **hint**: a data-change event; repeated to a session until acknowledged, never stored.
+ */
+
+/** The kinds of sending, in the order of the wire contract. The word is also the key of an address map. */
+export const channels = [
+  'in_app',
+  'email',
+  'web_push',
+  'mobile_push',
+  'sms',
+  'whatsapp',
+  'webhook',
+  'chat',
+] as const;
+export type Channel = (typeof channels)[number];
+
+/** A delivery's status. It only moves forward, see status.ts. Read is no delivery status. */
+export type DeliveryStatus = 'pending' | 'delivered' | 'acked' | 'failed' | 'suppressed';
+
+export const urgencies = ['low', 'normal', 'high', 'critical'] as const;
+export type Urgency = (typeof urgencies)[number];
+
+export const deviceTypes = ['browser', 'android', 'ios'] as const;
+export type DeviceType = (typeof deviceTypes)[number];
+
+/**
+ * UTC epoch milliseconds as a signed 64-bit integer; 0n is "not yet" or "never". A bigint, because producers send
+ * any int64 and get it back unchanged.
+ */
+export type EpochMs = bigint;
+
+/** Whose: part of every key. */
+export interface UserKey {
+  readonly tenantId: string;
+  readonly userId: string;
+}
+
+/** What a producer says, the same for every recipient of a call. Texts are kept byte for byte. */
+export interface Content {
+  readonly notificationId: string;
+  /** What policy, preferences and templates key on; '' when the producer gave neither type nor subject type. */
+  readonly type: string;
+  readonly subjectRef: string;
+  readonly subjectType: string;
+  readonly title: string;
+  readonly body: string;
+  readonly urgency: Urgency | undefined;
+  /** A JSON object as text. */
+  readonly data: string | undefined;
+  readonly actionUrl: string | undefined;
+  readonly iconUrl: string | undefined;
+  readonly actions: readonly Action[];
+  /** 0n: never. */
+  readonly expiresAtMs: EpochMs;
+}
+
+/** A button of a notification. */
+export interface Action {
+  readonly label: string;
+  readonly url: string;
+}
+
+/** Why a delivery is where it is, as a stable word for results and the log. '' where there is nothing to say. */
+export type Reason = string;
+
+/** One (notification, channel, destination). */
+export interface Delivery {
+  readonly id: string;
+  readonly channel: Channel;
+  /** '' where there is none; then it stays pending and nothing polls it. */
+  readonly destination: string;
+  readonly provider: string;
+  readonly status: DeliveryStatus;
+  readonly reason: Reason;
+  readonly attempts: number;
+  readonly providerMessageId: string;
+  readonly deliveredAtMs: EpochMs;
+  readonly ackAtMs: EpochMs;
+}
+
+/** One recipient's inbox item with its deliveries. */
+export interface Notification extends UserKey, Content {
+  /** UUIDv7. */
+  readonly id: string;
+  /** 0 while it is not visible. */
+  readonly position: number;
+  readonly createdAtMs: EpochMs;
+  readonly readAtMs: EpochMs;
+  readonly archivedAtMs: EpochMs;
+  /** Whether the user's seen position has passed it. */
+  readonly seen: boolean;
+  /** One per (channel, destination), in the order of the request's channels. */
+  readonly deliveries: readonly Delivery[];
+}
+
+/** A push endpoint. One per (tenant, user, device type, device id); a token belongs to one user of a tenant. */
+export interface Device extends UserKey {
+  readonly id: string;
+  readonly deviceType: DeviceType;
+  /** '' is the user's single device of the type. */
+  readonly deviceId: string;
+  readonly token: string;
+  readonly createdAtMs: EpochMs;
+  readonly updatedAtMs: EpochMs;
+}
+
+/** The counts and counters of one inbox. Exact. */
+export interface InboxSummary {
+  /** In-app items that are neither read, archived nor deleted. */
+  readonly unreadCount: number;
+  /** Those of them past the seen position. */
+  readonly unseenCount: number;
+  readonly version: number;
+  /** The newest position given; a new user's is the store's first. */
+  readonly newestPosition: number;
+  /** A stream may resume from this position or a later one: everything after it is still here. */
+  readonly oldestResumable: number;
+}

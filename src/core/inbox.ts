@@ -1,0 +1,137 @@
+import type { Ambient } from './ambient.ts';
+import { isUuid } from './ambient.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import { invalidArgument, notFound } from './errors.ts';
+import type { Channel, InboxSummary, Notification, UserKey } from './glossary.ts';
+import type { InboxNews } from './live/events.ts';
+import type { LiveHub } from './live/hub.ts';
+import { type InboxChange, type InboxChanged, namedIds, type Store } from './store.ts';
+
+/** What a recipient asks of the inbox. */
+export interface InboxQuery {
+  readonly cursor: string;
+  /** 0 or less: 20; above 100: 100. */
+  readonly limit: number;
+  readonly unreadOnly: boolean;
+  readonly types: readonly string[];
+  readonly channels: readonly Channel[];
+  readonly archived: boolean;
+}
+
+export interface InboxPage {
+  readonly notifications: readonly Notification[];
+  /** '' on the last page. */
+  readonly nextCursor: string;
+  readonly summary: InboxSummary;
+}
+
+const defaultLimit = 20;
+const largestLimit = 100;
+
+/** What a recipient does with the inbox. Each change reaches the user's live streams. */
+export class Inbox {
+  readonly #store: Store;
+  readonly #hub: LiveHub;
+  readonly #ambient: Ambient;
+
+  constructor(store: Store, hub: LiveHub, ambient: Ambient) {
+    this.#store = store;
+    this.#hub = hub;
+    this.#ambient = ambient;
+  }
+
+  /** One page, newest first. @throws NotifyError invalid_argument for a bad cursor */
+  async list(owner: UserKey, query: InboxQuery): Promise<InboxPage> {
+    const before = decodeCursor(query.cursor);
+    const limit = query.limit <= 0 ? defaultLimit : Math.min(query.limit, largestLimit);
+    const page = await this.#store.listNotifications(owner, { ...query, before, limit });
+    const last = page.notifications.at(-1);
+    return {
+      notifications: page.notifications,
+      nextCursor: page.more && last ? encodeCursor(last.position) : '',
+      summary: page.summary,
+    };
+  }
+
+  /** @throws NotifyError not_found, for a malformed id too */
+  async get(owner: UserKey, id: string): Promise<Notification> {
+    return this.#store.getNotification(owner, known(id));
+  }
+
+  /** Marks one item as read; the first call stamps the time. @throws NotifyError not_found */
+  async read(owner: UserKey, id: string): Promise<void> {
+    const atMs = BigInt(this.#ambient.clock.now());
+    await this.#change(owner, { kind: 'read', id: known(id), atMs }, (ids) => ({ readIds: ids }));
+  }
+
+  /** @throws NotifyError not_found */
+  async unread(owner: UserKey, id: string): Promise<void> {
+    await this.#change(owner, { kind: 'unread', id: known(id) }, (ids) => ({ unreadIds: ids }));
+  }
+
+  /** @throws NotifyError not_found */
+  async archive(owner: UserKey, id: string): Promise<void> {
+    const atMs = BigInt(this.#ambient.clock.now());
+    await this.#change(owner, { kind: 'archive', id: known(id), atMs }, (ids) => ({ removedIds: ids }));
+  }
+
+  /** @throws NotifyError not_found */
+  async unarchive(owner: UserKey, id: string): Promise<void> {
+    const { changed, summary } = await this.#store.changeInbox(owner, { kind: 'unarchive', id: known(id) });
+    if (changed === 0) return;
+    const updated = [await this.#store.getNotification(owner, id)];
+    this.#hub.inboxChanged(owner, { summary, updated });
+  }
+
+  /** Hides an item for good. @throws NotifyError not_found */
+  async delete(owner: UserKey, id: string): Promise<void> {
+    const atMs = BigInt(this.#ambient.clock.now());
+    await this.#change(owner, { kind: 'delete', id: known(id), atMs }, (ids) => ({ removedIds: ids }));
+  }
+
+  /**
+   * Marks every in-app item up to a position as read.
+   * @param upToPosition 0: everything
+   * @returns how many were unread
+   * @throws NotifyError invalid_argument for a negative position
+   */
+  async readUpTo(owner: UserKey, upToPosition: number): Promise<number> {
+    const position = upToPosition === 0 ? Number.MAX_SAFE_INTEGER : positive(upToPosition);
+    const atMs = BigInt(this.#ambient.clock.now());
+    const { changed } = await this.#change(owner, { kind: 'read_up_to', position, atMs }, (ids, summary) => ({
+      readIds: ids.length <= namedIds ? ids : [],
+      readUpToPosition: Math.min(position, summary.newestPosition),
+    }));
+    return changed;
+  }
+
+  /** Everything up to a position has been shown. @throws NotifyError invalid_argument for a negative position */
+  async seenUpTo(owner: UserKey, upToPosition: number): Promise<void> {
+    await this.#change(owner, { kind: 'seen_up_to', position: positive(upToPosition) }, () => ({}));
+  }
+
+  async #change(
+    owner: UserKey,
+    change: InboxChange,
+    news: (ids: readonly string[], summary: InboxSummary) => Omit<InboxNews, 'summary'>,
+  ): Promise<InboxChanged> {
+    const result = await this.#store.changeInbox(owner, change);
+    if (result.changed > 0)
+      this.#hub.inboxChanged(owner, { summary: result.summary, ...news(result.ids ?? [], result.summary) });
+    return result;
+  }
+}
+
+/** @throws NotifyError not_found for an id that no notification can have */
+function known(id: string): string {
+  if (!isUuid(id)) throw notFound();
+  return id.toLowerCase();
+}
+
+function positive(position: number): number {
+  if (position < 0)
+    throw invalidArgument([
+      { field: 'up_to_position', description: 'must be a position of the inbox, or 0' },
+    ]);
+  return position;
+}

@@ -1,0 +1,270 @@
+import type { EpochMs, Notification, UserKey } from '../glossary.ts';
+import { inAppOf } from '../status.ts';
+import type { EndReason, Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
+import type { LiveHub } from './hub.ts';
+import {
+  bufferLimitBytes,
+  pendingHintsPerSession,
+  replayPage,
+  type SessionInfo,
+  stallTimeoutMs,
+} from './settings.ts';
+import type { StreamSink } from './sink.ts';
+
+/** Where a stream begins. */
+export type StreamStart =
+  /** Replay what no stream has taken. */
+  | { readonly kind: 'untaken' }
+  /** Everything after a position; 0 is from the start. */
+  | { readonly kind: 'after'; readonly position: number }
+  /** The client named a position that cannot be read: it is told to reset. */
+  | { readonly kind: 'unreadable' };
+
+/**
+ * One live stream.
+ *
+ *     starting ──first heartbeat──▶ catching up ──nothing left──▶ live
+ *                                        ▲                          │ a gap in the positions
+ *                                        │◀─────────────────────────┤
+ *                                        └──────drained── blocked ◀─┘ the socket does not drain
+ *     any state ──end, gone, cut──▶ ended
+ *
+ * It keeps no queue: an item is written directly only when its position is the next one, and everything else is
+ * read from the store after the last position sent. So there is no gap and no repeat, and memory is bounded.
+ */
+export class Session implements SessionInfo {
+  readonly id: string;
+  readonly owner: UserKey;
+  readonly deviceType: string;
+  readonly #hub: LiveHub;
+  readonly #sink: StreamSink;
+  #state: 'starting' | 'catching_up' | 'live' | 'blocked' | 'ended' = 'starting';
+  /** Everything streamed up to here was sent, or had been taken before this stream opened. */
+  #sent = 0;
+  /** The newest position this session has heard of. */
+  #announced = 0;
+  /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
+  #inboxStale = false;
+  /** Arrived before the first heartbeat, which has to be first. */
+  #early: (() => void)[] = [];
+  readonly #hints = new Map<string, LiveEvent>();
+  readonly #cleanUp: (() => void)[] = [];
+  /** Ends the wait for the socket to drain. */
+  #unblock: (() => void) | undefined;
+
+  constructor(hub: LiveHub, sink: StreamSink, id: string, owner: UserKey, deviceType: string) {
+    this.#hub = hub;
+    this.#sink = sink;
+    this.id = id;
+    this.owner = owner;
+    this.deviceType = deviceType;
+  }
+
+  get tenantId(): string {
+    return this.owner.tenantId;
+  }
+
+  get userId(): string {
+    return this.owner.userId;
+  }
+
+  get ended(): boolean {
+    return this.#state === 'ended';
+  }
+
+  /** Runs when the session ends, however it ends. */
+  onEnd(task: () => void): void {
+    this.#cleanUp.push(task);
+  }
+
+  /**
+   * First heartbeat, replay, inbox, and then live. Resolves when the session is live or has ended.
+   * @param openedAtMs what a stream took before this time is not replayed to an `untaken` start
+   */
+  async run(start: StreamStart, openedAtMs: EpochMs): Promise<void> {
+    const { store } = this.#hub;
+    let summary = await store.inboxSummary(this.owner);
+    if (this.ended) return;
+    let untakenAtMs: EpochMs | undefined;
+    let reset = false;
+    if (start.kind === 'untaken') {
+      untakenAtMs = openedAtMs;
+      const first = await store.notificationsSince(this.owner, { after: 0, limit: 1, untakenAtMs });
+      if (this.ended) return;
+      this.#sent = first.notifications[0] ? first.notifications[0].position - 1 : first.through;
+    } else if (start.kind === 'after' && start.position === 0) {
+      this.#sent = summary.oldestResumable;
+    } else {
+      reset =
+        start.kind === 'unreadable' ||
+        start.position < summary.oldestResumable ||
+        start.position > summary.newestPosition;
+      this.#sent = start.kind === 'after' && !reset ? start.position : summary.newestPosition;
+    }
+    this.#state = 'catching_up';
+    this.#send(this.#hub.heartbeatEvent(summary.version));
+    if (reset) this.#send({ kind: 'reset' });
+    for (const task of this.#early.splice(0)) task();
+    await this.#catchUp(untakenAtMs);
+    if (this.ended) return;
+    summary = await store.inboxSummary(this.owner);
+    this.#send({ kind: 'inbox', change: { summary } });
+    await this.#goLive();
+  }
+
+  /** A new position of this user; with the item, where it is one to stream. */
+  announce(position: number, event: ItemEvent | undefined): void {
+    if (position > this.#announced) this.#announced = position;
+    if (this.#state !== 'live' || position <= this.#sent) return;
+    if (position === this.#sent + 1 && !this.#isBlocked()) {
+      if (event === undefined) this.#sent = position;
+      else this.#sendItem(event);
+      return;
+    }
+    this.#recover();
+  }
+
+  inboxChanged(change: InboxNews): void {
+    if (this.ended) return;
+    if (this.#state === 'starting') return; // the inbox event after the replay has it
+    if (this.#state === 'blocked' || this.#isBlocked()) this.#inboxStale = true;
+    else this.#send({ kind: 'inbox', change });
+    if (this.#inboxStale) this.#recover();
+  }
+
+  heartbeat(event: LiveEvent): void {
+    if (this.#state !== 'live' && this.#state !== 'catching_up') return;
+    if (this.#isBlocked()) this.#recover();
+    else this.#send(event);
+  }
+
+  /** Sends a hint and keeps it for redelivery until `acknowledge`. A hint that already waits is not sent twice. */
+  hint(hint: Hint): void {
+    if (this.ended || this.#hints.has(hint.idempotencyKey)) return;
+    if (this.#hints.size >= pendingHintsPerSession) {
+      const oldest = this.#hints.keys().next();
+      if (!oldest.done) this.#hints.delete(oldest.value);
+    }
+    this.#hints.set(hint.idempotencyKey, { kind: 'data_change', hint });
+    this.sendHint(hint.idempotencyKey);
+  }
+
+  /** Sends a hint again if it still waits. @returns whether it does */
+  sendHint(idempotencyKey: string): boolean {
+    const event = this.#hints.get(idempotencyKey);
+    if (event === undefined || this.ended) return false;
+    if (this.#state === 'starting') this.#early.push(() => this.#send(event));
+    else if (this.#state !== 'blocked' && !this.#isBlocked()) this.#send(event);
+    return true;
+  }
+
+  /** Stops the redelivery of a hint. Unknown ones are fine. */
+  acknowledge(idempotencyKey: string): void {
+    this.#hints.delete(idempotencyKey);
+  }
+
+  /** Says `end` and ends the stream cleanly. */
+  end(reason: EndReason, reconnect: boolean): void {
+    if (this.ended) return;
+    this.#send({ kind: 'end', reason, reconnect });
+    this.#sink.finish();
+    this.#close(reason);
+  }
+
+  /** The peer has closed the stream. */
+  gone(): void {
+    this.#close('gone');
+  }
+
+  #close(reason: string): void {
+    if (this.ended) return;
+    this.#state = 'ended';
+    this.#hints.clear();
+    this.#early = [];
+    this.#unblock?.();
+    for (const task of this.#cleanUp.splice(0)) task();
+    this.#hub.closed(this, reason);
+  }
+
+  #isBlocked(): boolean {
+    return this.#sink.bufferedBytes() > bufferLimitBytes;
+  }
+
+  #send(event: LiveEvent, written?: () => void): void {
+    this.#hub.observer.sent(event.kind);
+    this.#sink.send(event, this.id, this.#sent, written);
+  }
+
+  #sendItem(event: ItemEvent): void {
+    const { notification } = event;
+    this.#sent = notification.position;
+    this.#send(event, event.first ? () => this.#hub.taken(notification) : undefined);
+  }
+
+  /** Leaves `live` to read on from the last position, once the socket has drained. */
+  #recover(): void {
+    if (this.#state !== 'live') return; // it is at it already
+    this.#state = 'catching_up';
+    this.#hub.run(this, this.#goLive());
+  }
+
+  async #goLive(): Promise<void> {
+    do {
+      await this.#catchUp(undefined);
+      if (this.ended) return;
+      if (this.#inboxStale) {
+        this.#inboxStale = false;
+        const summary = await this.#hub.store.inboxSummary(this.owner);
+        if (this.ended) return;
+        // above the limit of named ids: the client refetches
+        this.#send({ kind: 'inbox', change: { summary } });
+      }
+    } while (this.#announced > this.#sent || this.#isBlocked());
+    this.#state = 'live';
+  }
+
+  async #catchUp(untakenAtMs: EpochMs | undefined): Promise<void> {
+    for (;;) {
+      if (this.ended) return;
+      if (this.#isBlocked()) await this.#drained();
+      if (this.ended) return;
+      const page = await this.#hub.store.notificationsSince(this.owner, {
+        after: this.#sent,
+        limit: replayPage,
+        untakenAtMs,
+      });
+      for (const notification of page.notifications) {
+        if (this.#isBlocked()) await this.#drained();
+        if (this.ended) return;
+        this.#sendItem(this.#hub.itemEvent(notification));
+      }
+      if (this.ended) return;
+      this.#sent = Math.max(this.#sent, page.through);
+      if (page.notifications.length < replayPage && this.#announced <= this.#sent) return;
+    }
+  }
+
+  /** Waits until the socket has taken everything; a reader that takes nothing for too long is cut. */
+  #drained(): Promise<void> {
+    this.#state = 'blocked';
+    this.#hub.observer.slow(this, false);
+    return new Promise((resolve) => {
+      const giveUp = this.#hub.clock.after(stallTimeoutMs, () => {
+        this.#hub.observer.slow(this, true);
+        this.#sink.destroy();
+        this.#close('slow');
+      });
+      this.#unblock = () => {
+        this.#unblock = undefined;
+        giveUp();
+        if (this.#state === 'blocked') this.#state = 'catching_up';
+        resolve();
+      };
+      this.#sink.whenDrained(() => this.#unblock?.());
+    });
+  }
+}
+
+/** Whether streams carry this item. */
+export const isStreamed = (notification: Notification): boolean =>
+  notification.position > 0 && inAppOf(notification.deliveries) !== undefined;

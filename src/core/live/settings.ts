@@ -1,0 +1,48 @@
+/** How live streams behave. Values come from NOTIFY_LIVE_*; those without a variable have their default here. */
+export interface LiveSettings {
+  readonly heartbeatIntervalMs: number;
+  /** Pause between two sends of a hint that was not acknowledged. */
+  readonly retryIntervalMs: number;
+  /** How often a hint is sent again after the first time; 0: never. */
+  readonly retryMaxAttempts: number;
+  /** A stream's nominal life, of which each lives a random 80 to 100 %; 0: no end. */
+  readonly maxAgeMs: number;
+  readonly maxStreamsPerUser: number;
+  readonly endAtTokenExpiry: boolean;
+}
+
+/**
+ * Above this many buffered bytes a session is sent nothing more; what it misses it reads from the store once its
+ * socket has drained. So a reader costs at most this plus one event, however much arrives for it.
+ */
+export const bufferLimitBytes = 64 * 1024;
+
+/** A session whose buffer is over the limit and does not drain for this long is cut. */
+export const stallTimeoutMs = 10_000;
+
+/** A replay reads this many items at a time. */
+export const replayPage = 100;
+
+/** Hints that wait for one session's acknowledgement; the oldest go beyond it. */
+export const pendingHintsPerSession = 1_000;
+
+/** On shutdown, streams end this far apart on average, so that a thousand clients do not come back at once. */
+export const drainSpacingMs = 5;
+
+/** What an operator sees of the hub. */
+export interface LiveObserver {
+  opened(session: SessionInfo): void;
+  closed(session: SessionInfo, reason: string): void;
+  sent(kind: string): void;
+  /** A session's reader does not keep up; `cut`: and is dropped for it. */
+  slow(session: SessionInfo, cut: boolean): void;
+  failed(what: string, error: unknown): void;
+}
+
+export interface SessionInfo {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly userId: string;
+  /** browser, android, ios, or unspecified. */
+  readonly deviceType: string;
+}

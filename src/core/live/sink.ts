@@ -1,0 +1,23 @@
+import type { LiveEvent } from './events.ts';
+
+/**
+ * Where a session's events go: one open response. A transport implements it, see routes/live. No method throws, also
+ * after the peer has gone; the transport tells the session by calling `Session.gone`.
+ */
+export interface StreamSink {
+  /**
+   * Encodes and writes one event.
+   * @param sessionId the session's id, which RPC streams carry on every event
+   * @param position the position the stream has reached with this event
+   * @param written runs once the bytes have left this process, and never if the stream ends before
+   */
+  send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void;
+  /** Bytes handed to `send` that have not left this process. */
+  bufferedBytes(): number;
+  /** Runs `task` once, as soon as nothing is buffered any more. */
+  whenDrained(task: () => void): void;
+  /** Ends the response cleanly after what was sent; on RPC with the status that belongs to the reason. */
+  finish(): void;
+  /** Closes the connection without waiting for the peer. */
+  destroy(): void;
+}

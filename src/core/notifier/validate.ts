@@ -1,0 +1,117 @@
+import type { Violation } from '../errors.ts';
+import type { DataChangeCommand, NotifyCommand } from './command.ts';
+
+const KiB = 1024;
+
+/** The sizes this service takes, in bytes of UTF-8 unless named otherwise. */
+export const limits = {
+  /** tenant_id, notification_id, user ids, type, subject_ref, subject_type, idempotency keys. */
+  idBytes: 1 * KiB,
+  titleBytes: 16 * KiB,
+  bodyBytes: 1024 * KiB,
+  /** `data` as JSON text. */
+  dataBytes: 64 * KiB,
+  urlBytes: 4 * KiB,
+  /** One destination; a PushSubscription is the longest. */
+  addressBytes: 8 * KiB,
+  labelBytes: 256,
+  actions: 10,
+  usersPerCall: 10_000,
+  requestsPerBatch: 1_000,
+} as const;
+
+/** Collects what is wrong with a request, by field path. */
+export class Violations {
+  readonly found: Violation[] = [];
+
+  add(field: string, description: string): void {
+    this.found.push({ field, description });
+  }
+
+  /**
+   * A text must be valid Unicode without NUL, which Postgres cannot hold, and fit its limit.
+   * @param required refuses blank texts
+   */
+  text(field: string, value: string, maxBytes: number, required = false): void {
+    if (required && value.trim() === '') this.add(field, 'must not be blank');
+    // a UTF-16 code unit takes at most three bytes of UTF-8: most texts need no counting
+    else if (value.length * 3 > maxBytes && Buffer.byteLength(value) > maxBytes)
+      this.add(field, `must be at most ${maxBytes.toLocaleString('en')} bytes of UTF-8`);
+    else if (value.includes('\0')) this.add(field, 'must not contain NUL (U+0000)');
+    else if (!value.isWellFormed()) this.add(field, 'must be valid Unicode, without lone surrogates');
+  }
+
+  /** A link that a client will open: web, an app's own scheme, or a path of the same site. Scripts are none. */
+  link(field: string, value: string): void {
+    const before = this.found.length;
+    this.text(field, value, limits.urlBytes);
+    if (this.found.length > before || value === '') return;
+    // browsers drop control characters and leading spaces before they look for the scheme (WHATWG URL §4.4)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must be refused
+    if (/[\u0000-\u0020]/.test(value)) this.add(field, 'must not contain spaces or control characters');
+    else if (/^(javascript|data|vbscript|blob|file):/i.test(value))
+      this.add(field, 'must be an https, http or app link, or a path');
+    else if (!/^([a-z][a-z0-9+.-]*:|\/|\?|#)/i.test(value))
+      this.add(field, 'must be an absolute link, or a path that begins with /');
+  }
+}
+
+/** Everything that is wrong with a call, by the wire's field paths. Empty: it may go on. */
+export function validateNotify(command: NotifyCommand): Violation[] {
+  const v = new Violations();
+  const { content } = command;
+  v.text('tenant_id', command.tenantId, limits.idBytes, true);
+  v.text('notification_id', content.notificationId, limits.idBytes, true);
+  validateUsers(v, command.userIds);
+  v.text('type', content.type, limits.idBytes);
+  v.text('subject_ref', content.subjectRef, limits.idBytes);
+  v.text('subject_type', content.subjectType, limits.idBytes);
+  v.text('title', content.title, limits.titleBytes);
+  v.text('body', content.body, limits.bodyBytes);
+  if (content.data !== undefined) validateData(v, content.data);
+  if (content.actionUrl !== undefined) v.link('action_url', content.actionUrl);
+  if (content.iconUrl !== undefined) v.link('icon_url', content.iconUrl);
+  if (content.actions.length > limits.actions) v.add('actions', `must be at most ${limits.actions}`);
+  content.actions.forEach((action, i) => {
+    v.text(`actions[${i}].label`, action.label, limits.labelBytes, true);
+    if (action.url === '') v.add(`actions[${i}].url`, 'must not be blank');
+    else v.link(`actions[${i}].url`, action.url);
+  });
+  if (content.expiresAtMs < 0n) v.add('expires_at_ms', 'must be UTC epoch milliseconds, or 0 for never');
+  for (const [userId, byChannel] of command.addresses) {
+    v.text('addresses', userId, limits.idBytes);
+    for (const [channel, address] of Object.entries(byChannel))
+      v.text(`addresses.${channel}`, address, limits.addressBytes);
+  }
+  return v.found;
+}
+
+/** Everything that is wrong with a data-change hint. */
+export function validateDataChange(command: DataChangeCommand): Violation[] {
+  const v = new Violations();
+  v.text('tenant_id', command.tenantId, limits.idBytes, true);
+  validateUsers(v, command.userIds);
+  v.text('idempotency_key', command.idempotencyKey, limits.idBytes, true);
+  v.text('subject_ref', command.subjectRef, limits.idBytes);
+  v.text('subject_type', command.subjectType, limits.idBytes);
+  return v.found;
+}
+
+function validateUsers(v: Violations, userIds: readonly string[]): void {
+  if (userIds.length === 0) v.add('user_ids', 'must name at least one user');
+  if (userIds.length > limits.usersPerCall) {
+    v.add('user_ids', `must be at most ${limits.usersPerCall.toLocaleString('en')} a call; split the call`);
+    return;
+  }
+  userIds.forEach((userId, i) => {
+    v.text(`user_ids[${i}]`, userId, limits.idBytes, true);
+  });
+}
+
+function validateData(v: Violations, data: string): void {
+  v.text('data', data, limits.dataBytes);
+  // in JSON text a NUL stands as an escape, after an even number of backslashes
+  if (/(?<!\\)(?:\\\\)*\\u0000/.test(data)) v.add('data', 'must not contain NUL (U+0000)');
+  if (/(?<!\\)(?:\\\\)*\\ud[89a-f]/i.test(data))
+    v.add('data', 'must be valid Unicode, without lone surrogates');
+}

@@ -1,0 +1,193 @@
+import type {
+  Channel,
+  Content,
+  DeliveryStatus,
+  Device,
+  DeviceType,
+  EpochMs,
+  InboxSummary,
+  Notification,
+  Reason,
+  UserKey,
+} from './glossary.ts';
+
+/**
+ * Where notifications live. Every driver passes test/conformance/store.ts; the memory driver is its reference.
+ *
+ * Every method takes the tenant and the user: a row of another is not found, never refused. Methods reject with a
+ * NotifyError (`not_found`, `unavailable`, `resource_exhausted`) and with nothing else that a caller should tell apart.
+ */
+export interface Store {
+  /** The driver's name, as in NOTIFY_STORE_DRIVER. */
+  readonly name: string;
+
+  /**
+   * Stores what is new, in order, each row for itself: one that does not fit fails alone.
+   *
+   * The first create of a (tenant, user, notification_id) wins. A repeat changes nothing and answers what is stored,
+   * with one exception: a delivery that is pending for want of a destination takes the one that the repeat brings
+   * and is listed in `attempt`.
+   *
+   * @returns one outcome per row, in order. Duplicates inside a batch are repeats of the first.
+   */
+  createNotifications(batch: readonly NewNotification[]): Promise<CreateOutcome[]>;
+
+  /** @throws NotifyError not_found */
+  getNotification(owner: UserKey, id: string): Promise<Notification>;
+
+  /** One page, newest position first, with the counts of the whole inbox. */
+  listNotifications(owner: UserKey, query: ListQuery): Promise<NotificationPage>;
+
+  /** The items that a stream sends, oldest position first. */
+  notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage>;
+
+  inboxSummary(owner: UserKey): Promise<InboxSummary>;
+
+  /**
+   * Changes the state of one item or of all up to a position. Idempotent.
+   * @throws NotifyError not_found where it names an item that is not in this inbox, or was deleted
+   */
+  changeInbox(owner: UserKey, change: InboxChange): Promise<InboxChanged>;
+
+  /**
+   * Writes what became of attempts. A status that would move backwards is left as it is, silently: a late outcome is
+   * no error. Unknown deliveries are skipped.
+   */
+  recordOutcomes(outcomes: readonly Outcome[]): Promise<void>;
+
+  /**
+   * Stores a device's token, in place of the previous one of the same (tenant, user, device type, device id), whose
+   * id it keeps, and takes the token from every other device of the tenant.
+   */
+  registerDevice(device: NewDevice): Promise<Device>;
+
+  /** The user's devices, oldest first. */
+  listDevices(owner: UserKey): Promise<Device[]>;
+
+  /** Whether the store would answer now. Resolves quickly; never rejects. */
+  ready(): Promise<boolean>;
+
+  close(): Promise<void>;
+}
+
+/** A notification to store for one user. The caller brings the ids; a row that exists keeps its own. */
+export interface NewNotification extends UserKey {
+  readonly id: string;
+  /** Shared between the rows of one call. */
+  readonly content: Content;
+  readonly createdAtMs: EpochMs;
+  readonly deliveries: readonly NewDelivery[];
+}
+
+export interface NewDelivery {
+  readonly id: string;
+  readonly channel: Channel;
+  readonly destination: string;
+  readonly provider: string;
+  /** pending; suppressed for one that must not go out, such as one that had expired on arrival. */
+  readonly status: Extract<DeliveryStatus, 'pending' | 'suppressed'>;
+  readonly reason: Reason;
+}
+
+export type CreateOutcome = StoredOutcome | RefusedOutcome;
+
+export interface StoredOutcome {
+  readonly notification: Notification;
+  /** False: it was here before. */
+  readonly created: boolean;
+  /** Ids of the deliveries that this call has to attempt: all new ones that can be, and those that took a destination. */
+  readonly attempt: readonly string[];
+  /** The inbox's version after the create; 0 where it was not new. */
+  readonly version: number;
+}
+
+export interface RefusedOutcome {
+  /** Why this row could not be stored. */
+  readonly error: Error;
+}
+
+export interface ListQuery {
+  /** Only positions below it; undefined from the newest. */
+  readonly before: number | undefined;
+  /** 1 to 100. */
+  readonly limit: number;
+  /** Only in-app items that are not read. */
+  readonly unreadOnly: boolean;
+  /** Empty: all. */
+  readonly types: readonly string[];
+  /** Only items that go to one of these; empty: all. */
+  readonly channels: readonly Channel[];
+  /** True: archived items too. */
+  readonly archived: boolean;
+}
+
+export interface NotificationPage {
+  readonly notifications: readonly Notification[];
+  /** Whether more rows follow this page. */
+  readonly more: boolean;
+  readonly summary: InboxSummary;
+}
+
+/**
+ * What a stream still has to send. Items that are deleted or archived never are; an item that was read, seen or
+ * archived before any stream took it is not either.
+ */
+export interface SinceQuery {
+  /** Positions above it. */
+  readonly after: number;
+  /** 1 to 1,000. */
+  readonly limit: number;
+  /**
+   * When given: only items that no stream had taken at this time (taken later still counts: another stream of the
+   * same user that opens at the same moment must not hide it from this one).
+   */
+  readonly untakenAtMs: EpochMs | undefined;
+}
+
+export interface SincePage {
+  readonly notifications: readonly Notification[];
+  /** Everything up to this position is in this page or was not to be sent. */
+  readonly through: number;
+}
+
+/** A change of state. Positions are inclusive. */
+export type InboxChange =
+  | { readonly kind: 'read'; readonly id: string; readonly atMs: EpochMs }
+  | { readonly kind: 'unread'; readonly id: string }
+  | { readonly kind: 'archive'; readonly id: string; readonly atMs: EpochMs }
+  | { readonly kind: 'unarchive'; readonly id: string }
+  | { readonly kind: 'delete'; readonly id: string; readonly atMs: EpochMs }
+  | { readonly kind: 'read_up_to'; readonly position: number; readonly atMs: EpochMs }
+  | { readonly kind: 'seen_up_to'; readonly position: number };
+
+export interface InboxChanged {
+  /** Items whose state this call changed; for seen_up_to 1 where the seen position moved. 0: it was so already. */
+  readonly changed: number;
+  /** The ids of those items, undefined where there are more than 100. */
+  readonly ids: readonly string[] | undefined;
+  readonly summary: InboxSummary;
+}
+
+/** What became of one delivery. */
+export interface Outcome extends UserKey {
+  /** The notification's id. */
+  readonly id: string;
+  readonly deliveryId: string;
+  readonly status: DeliveryStatus;
+  readonly reason: Reason;
+  readonly providerMessageId: string;
+  readonly atMs: EpochMs;
+  /** Attempts to add. */
+  readonly attempts: number;
+}
+
+export interface NewDevice extends UserKey {
+  readonly id: string;
+  readonly deviceType: DeviceType;
+  readonly deviceId: string;
+  readonly token: string;
+  readonly atMs: EpochMs;
+}
+
+/** An inbox change names at most this many ids; beyond, clients fetch the inbox again. */
+export const namedIds = 100;

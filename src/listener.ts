@@ -1,0 +1,119 @@
+import http from 'node:http';
+import http2 from 'node:http2';
+import type { Socket } from 'node:net';
+import type { FastifyServerFactory } from 'fastify';
+
+/** What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4). */
+const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+export interface ListenerLimits {
+  /** A connection that has not shown its protocol by then is closed. */
+  readonly sniffTimeoutMs: number;
+  /** An HTTP/1.1 request whose head or body takes longer is refused (slow attacks). */
+  readonly requestTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  /** An idle HTTP/1.1 connection is kept this long; above the usual 60 s of load balancers. */
+  readonly keepAliveTimeoutMs: number;
+  /** Streams of one HTTP/2 connection at once. */
+  readonly maxConcurrentStreams: number;
+}
+
+const defaultLimits: ListenerLimits = {
+  sniffTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  headersTimeoutMs: 20_000,
+  keepAliveTimeoutMs: 72_000,
+  maxConcurrentStreams: 1_000,
+};
+
+/**
+ * One plaintext port for HTTP/1.1 and HTTP/2 with prior knowledge, as Fastify's serverFactory. The listening server is a
+ * real http.Server; a connection that begins with the HTTP/2 preface is handed to an http2 server that never listens.
+ *
+ * Fastify applies none of its own connection settings when a serverFactory is given, so they are set here.
+ */
+export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServerFactory {
+  const { sniffTimeoutMs, requestTimeoutMs, headersTimeoutMs, keepAliveTimeoutMs, maxConcurrentStreams } = {
+    ...defaultLimits,
+    ...limits,
+  };
+  return (handler) => {
+    const h1 = http.createServer(
+      { requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs, noDelay: true, keepAlive: true },
+      handler,
+    );
+    h1.keepAliveTimeout = keepAliveTimeoutMs;
+    const h2 = http2.createServer(
+      { settings: { maxConcurrentStreams }, maxSessionInvalidFrames: 100, maxSessionRejectedStreams: 100 },
+      handler as never, // Fastify's handler takes the compatibility API's request and response as well
+    );
+    const sniffing = new Set<Socket>();
+    const sessions = new Set<http2.ServerHttp2Session>();
+    h2.on('session', (session) => {
+      sessions.add(session);
+      session.once('close', () => sessions.delete(session));
+    });
+    // a peer that breaks the protocol ends its own session; without a listener it would end the process
+    h2.on('sessionError', () => {});
+
+    const serveHttp1 = h1.listeners('connection')[0] as (socket: Socket) => void;
+    h1.removeAllListeners('connection');
+    h1.on('connection', (socket: Socket) => {
+      let head: Buffer = Buffer.alloc(0);
+      const kill = () => socket.destroy();
+      const stop = () => {
+        sniffing.delete(socket);
+        socket
+          .off('readable', sniff)
+          .off('error', kill)
+          .off('timeout', kill)
+          .off('end', kill)
+          .off('close', stop);
+        socket.setTimeout(0);
+      };
+      const sniff = () => {
+        const chunk = socket.read() as Buffer | null;
+        if (chunk === null) return;
+        head = head.length > 0 ? Buffer.concat([head, chunk]) : chunk;
+        const seen = Math.min(head.length, preface.length);
+        const isHttp2 = head.compare(preface, 0, seen, 0, seen) === 0;
+        if (isHttp2 && seen < preface.length) return; // undecided: wait for more bytes
+        stop();
+        socket.unshift(head);
+        if (isHttp2) {
+          socket.allowHalfOpen = false; // or a client that dies leaves its half behind for ever
+          h2.emit('connection', socket);
+        } else serveHttp1.call(h1, socket);
+      };
+      sniffing.add(socket);
+      socket
+        .setTimeout(sniffTimeoutMs)
+        .on('timeout', kill)
+        .on('error', kill)
+        .on('end', kill)
+        .on('close', stop);
+      socket.on('readable', sniff);
+    });
+
+    const closeIdle = h1.closeIdleConnections.bind(h1);
+    const closeAll = h1.closeAllConnections.bind(h1);
+    return Object.assign(h1, {
+      // Fastify calls this once in close(); connections whose last request is still running turn idle later
+      closeIdleConnections() {
+        for (const socket of sniffing) socket.destroy();
+        closeIdle();
+        const reap = setInterval(closeIdle, 50).unref();
+        h1.once('close', () => clearInterval(reap));
+      },
+      closeAllConnections() {
+        closeAll();
+        for (const socket of sniffing) socket.destroy();
+        for (const session of sessions) session.destroy();
+      },
+      // Fastify calls it in close(): GOAWAY, then the open streams drain
+      closeHttp2Sessions() {
+        for (const session of sessions) session.close();
+      },
+    });
+  };
+}

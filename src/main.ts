@@ -1,0 +1,112 @@
+import { type App, buildApp, built } from './app.ts';
+import { type Config, ConfigError, parseConfig } from './config.ts';
+import { createLogger } from './logger.ts';
+
+const oldestNode = [24, 12] as const;
+
+/** A second signal this soon after the first is the same one: a group signal reaches a child of npm twice. */
+const echoMs = 1_000;
+
+/** Starts the service, and stops it on SIGTERM and SIGINT. Exits 0 after a clean stop, 1 otherwise. */
+async function main(): Promise<void> {
+  const started = performance.now();
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1]))
+    return fail(
+      `notify needs Node ${oldestNode.join('.')} or newer, and this is ${process.versions.node}; start it by npm run, which brings its own`,
+    );
+
+  const isDev = process.argv.includes('--dev');
+  const config = readConfig(isDev ? { NOTIFY_AUTH_DEV_MODE: 'true', ...process.env } : process.env);
+  if (config === undefined) return;
+  const { logger, flush } = createLogger(config.log.level);
+  const stop = (code: number) => {
+    flush();
+    process.exit(code);
+  };
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'crashed');
+    stop(1);
+  });
+  process.on('exit', flush);
+
+  logger.info({ store: config.store.driver, live: config.live.enabled }, 'notifyd_starting');
+  for (const variable of config.unknownVariables)
+    logger.warn({ variable }, 'unknown_variable: it has no effect');
+  if (config.auth.devMode)
+    logger.warn(
+      'dev_mode: anyone can act as any user with dev:<user>:<tenant>; never expose this to a network',
+    );
+
+  let app: App;
+  try {
+    app = await buildApp(config, { logger });
+    onSignals(app, config.shutdownTimeoutMs);
+    const ports = await app.listen();
+    logger.info({ ...ports, boot_ms: Math.round(performance.now() - started) }, 'server_listen');
+    flush();
+    if (isDev) process.stderr.write(banner(ports, config.auth.internalToken));
+  } catch (error) {
+    logger.fatal({ err: error }, 'boot_failed');
+    return stop(1);
+  }
+
+  function onSignals(running: App, timeoutMs: number): void {
+    let stoppingSince: number | undefined;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince < echoMs) return;
+        logger.warn({ signal }, 'stopping at once');
+        return stop(1);
+      }
+      stoppingSince = performance.now();
+      logger.info({ signal }, 'server_shutdown_signal');
+      setTimeout(() => {
+        logger.error({ timeout_ms: timeoutMs }, 'shutdown_timeout: something did not finish in time');
+        stop(1);
+      }, timeoutMs).unref();
+      running.close().then(
+        () => {
+          logger.info({ took_ms: Math.round(performance.now() - (stoppingSince ?? 0)) }, 'server_stopped');
+          stop(0);
+        },
+        (error: unknown) => {
+          logger.error({ err: error }, 'shutdown_failed');
+          stop(1);
+        },
+      );
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  }
+}
+
+function readConfig(env: NodeJS.ProcessEnv): Config | undefined {
+  try {
+    return parseConfig(env, built);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return fail(error.message);
+  }
+}
+
+function fail(message: string): undefined {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = 1;
+  return undefined;
+}
+
+const banner = (ports: { client: number; internal: number }, internalToken: string | undefined): string => `
+  notify is running in dev mode.
+
+  Playground   http://localhost:${ports.client}/?user=alice&tenant=demo
+
+  Then send alice a notification:
+
+  curl http://localhost:${ports.internal}/elloloop.notify.v1.NotificationInternalService/Notify \\
+    -H 'content-type: application/json' \\${internalToken === undefined ? '' : '\n    -H "x-notify-internal-token: $NOTIFY_INTERNAL_TOKEN" \\'}
+    -d '{"tenantId":"demo","notificationId":"hello-1","userIds":["alice"],"title":"Hello","body":"It works."}'
+
+`;
+
+await main();

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { at, type Ground } from './ground.ts';
+
+const idsOf = (items: readonly { readonly id: string }[]) => items.map(({ id }) => id);
+
+/** What streams read: notificationsSince. */
+export function streaming(ground: Ground): void {
+  describe('streaming', () => {
+    it('resumes strictly after a position, oldest first', async () => {
+      const owner = ground.user();
+      const items = await ground.addMany(owner, 5);
+      const page = await ground.since(owner, { after: at(items, 1).position });
+      assert.deepEqual(idsOf(page.notifications), idsOf(items.slice(2)));
+      assert.equal(page.through, at(items, 4).position);
+      assert.deepEqual(await ground.since(owner, { after: page.through }), {
+        notifications: [],
+        through: page.through,
+      });
+    });
+
+    it('says how far a page got: to its last item when it is full, else to the newest position', async () => {
+      const owner = ground.user();
+      const items = await ground.addMany(owner, 3);
+      const newsletter = await ground.add(owner, { deliveries: [ground.email()] });
+      const first = await ground.since(owner, { limit: 2 });
+      assert.deepEqual(idsOf(first.notifications), idsOf(items.slice(0, 2)));
+      assert.equal(first.through, at(items, 1).position);
+      const second = await ground.since(owner, { limit: 2, after: first.through });
+      assert.deepEqual(idsOf(second.notifications), [at(items, 2).id]);
+      assert.equal(second.through, newsletter.position);
+      const exact = await ground.since(owner, { limit: 3 });
+      assert.equal(exact.through, at(items, 2).position);
+    });
+
+    it('passes over items without in-app', async () => {
+      const owner = ground.user();
+      await ground.addMany(owner, 2, { deliveries: [ground.email()] });
+      const { notifications, through } = await ground.since(owner);
+      assert.deepEqual(notifications, []);
+      assert.equal(through, (await ground.store.inboxSummary(owner)).newestPosition);
+      assert.deepEqual(await ground.replayed(owner), []);
+    });
+
+    it('resumes with items that another stream took, and with those read after that', async () => {
+      const owner = ground.user();
+      const [taken, read, fresh] = await ground.addMany(owner, 3);
+      assert.ok(taken && read && fresh);
+      await ground.take(taken);
+      await ground.take(read);
+      await ground.read(owner, read);
+      assert.deepEqual(idsOf((await ground.since(owner)).notifications), idsOf([taken, read, fresh]));
+    });
+
+    it('does not stream what was read or seen before any stream took it', async () => {
+      const owner = ground.user();
+      const [seen, read, fresh] = await ground.addMany(owner, 3);
+      assert.ok(seen && read && fresh);
+      await ground.change(owner, { kind: 'seen_up_to', position: seen.position });
+      await ground.read(owner, read);
+      assert.deepEqual(idsOf((await ground.since(owner)).notifications), [fresh.id]);
+      assert.deepEqual(await ground.replayed(owner), [fresh.id]);
+    });
+
+    it('streams an item again that is marked unread, unless it was seen', async () => {
+      const owner = ground.user();
+      const [seen, unseen] = await ground.addMany(owner, 2);
+      assert.ok(seen && unseen);
+      await ground.change(owner, { kind: 'read_up_to', position: unseen.position, atMs: ground.now });
+      await ground.change(owner, { kind: 'seen_up_to', position: seen.position });
+      for (const { id } of [seen, unseen]) await ground.change(owner, { kind: 'unread', id });
+      assert.deepEqual(await ground.replayed(owner), [unseen.id]);
+      assert.deepEqual(idsOf((await ground.since(owner)).notifications), [unseen.id]);
+    });
+
+    it('never streams what is archived or deleted, taken or not, and streams again what comes back', async () => {
+      const owner = ground.user();
+      const items = await ground.addMany(owner, 4);
+      const [archived, archivedTaken, deleted, deletedTaken] = items;
+      assert.ok(archived && archivedTaken && deleted && deletedTaken);
+      const openedAt = ground.now;
+      for (const item of [archivedTaken, deletedTaken]) await ground.take(item);
+      for (const item of [archived, archivedTaken]) await ground.archive(owner, item);
+      for (const item of [deleted, deletedTaken]) await ground.delete(owner, item);
+      assert.deepEqual((await ground.since(owner)).notifications, []);
+      assert.deepEqual((await ground.since(owner, { untakenAtMs: openedAt })).notifications, []);
+      for (const { id } of [archived, archivedTaken]) await ground.change(owner, { kind: 'unarchive', id });
+      assert.deepEqual(idsOf((await ground.since(owner)).notifications), idsOf([archived, archivedTaken]));
+      assert.deepEqual(
+        idsOf((await ground.since(owner, { untakenAtMs: openedAt })).notifications),
+        idsOf([archived, archivedTaken]),
+      );
+    });
+
+    it('replays what no stream has taken, and no more once one has', async () => {
+      const owner = ground.user();
+      const items = await ground.addMany(owner, 4);
+      await ground.take(at(items, 1));
+      await ground.take(at(items, 3));
+      await ground.ambient.clock.advance(1);
+      assert.deepEqual(await ground.replayed(owner), [at(items, 0).id, at(items, 2).id]);
+      await ground.take(at(items, 0));
+      await ground.take(at(items, 2));
+      await ground.ambient.clock.advance(1);
+      assert.deepEqual(await ground.replayed(owner), []);
+      const { newestPosition } = await ground.store.inboxSummary(owner);
+      assert.equal((await ground.since(owner, { untakenAtMs: ground.now })).through, newestPosition);
+    });
+
+    it('replays to two streams that open at one moment, whichever takes an item first', async () => {
+      const owner = ground.user();
+      const items = await ground.addMany(owner, 6);
+      await ground.take(at(items, 0));
+      await ground.ambient.clock.advance(10);
+      const openedAt = ground.now;
+      // the other stream takes some, at the same millisecond and later, not in their order
+      await ground.take(at(items, 3));
+      await ground.ambient.clock.advance(5);
+      await ground.take(at(items, 1));
+      await ground.take(at(items, 4), { status: 'acked' });
+      const all = await ground.since(owner, { untakenAtMs: openedAt });
+      assert.deepEqual(idsOf(all.notifications), idsOf(items.slice(1)));
+      const ids: string[] = [];
+      let after = 0;
+      for (let page = all; ids.length < 5; after = page.through) {
+        page = await ground.since(owner, { untakenAtMs: openedAt, after, limit: 2 });
+        assert.ok(page.notifications.length > 0);
+        ids.push(...idsOf(page.notifications));
+      }
+      assert.deepEqual(ids, idsOf(items.slice(1)));
+    });
+
+    it('replays exactly what is left of a long inbox', async () => {
+      const owner = ground.user();
+      const items = await ground.addMany(owner, 250);
+      // 7 and 250 have no common divisor: every item once, all over the inbox
+      const shuffled = items.map((_, i) => at(items, (i * 7) % items.length));
+      const [taken, read, archived, deleted] = [0, 60, 120, 150, 180].map((from, i, all) =>
+        shuffled.slice(from, all[i + 1]),
+      );
+      assert.ok(taken && read && archived && deleted);
+      await ground.store.recordOutcomes(taken.map((item) => ground.outcome(item, 'in_app')));
+      for (const item of read) await ground.read(owner, item);
+      for (const item of archived) await ground.archive(owner, item);
+      for (const item of deleted) await ground.delete(owner, item);
+      await ground.ambient.clock.advance(1);
+      const left = new Set(shuffled.slice(180));
+      const idsLeft = () => idsOf(items.filter((item) => left.has(item)));
+      assert.deepEqual(await ground.replayed(owner), idsLeft());
+      for (const { id } of archived) await ground.change(owner, { kind: 'unarchive', id });
+      for (const { id } of read) await ground.change(owner, { kind: 'unread', id });
+      for (const item of [...archived, ...read]) left.add(item);
+      assert.deepEqual(await ground.replayed(owner), idsLeft());
+      for (const item of taken) left.add(item);
+      assert.deepEqual(idsOf((await ground.since(owner)).notifications), idsLeft());
+      assert.deepEqual(await ground.listAll(owner, { limit: 33 }), idsLeft().reverse());
+    });
+
+    it('does not replay an item that failed to go live, but resumes with it', async () => {
+      const owner = ground.user();
+      const added = await ground.add(owner);
+      await ground.take(added, { status: 'failed', reason: 'gone' });
+      assert.deepEqual(await ground.replayed(owner), []);
+      assert.deepEqual(idsOf((await ground.since(owner)).notifications), [added.id]);
+    });
+
+    it('misses no item and repeats none when a reader follows writers', async () => {
+      const owner = ground.user();
+      const { newestPosition } = await ground.store.inboxSummary(owner);
+      const writers = 8;
+      const each = 10;
+      let writing = true;
+      const written = Promise.all(
+        Array.from({ length: writers }, async () => {
+          for (let i = 0; i < each; i++) await ground.createOne(ground.draft(owner));
+        }),
+      ).finally(() => {
+        writing = false;
+      });
+      const positions: number[] = [];
+      let after = newestPosition;
+      for (let last = false; !last; ) {
+        last = !writing;
+        const page = await ground.since(owner, { after, limit: 3 });
+        positions.push(...page.notifications.map(({ position }) => position));
+        after = page.through;
+        if (page.notifications.length > 0) last = false;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await written;
+      assert.deepEqual(
+        positions.map((position) => position - newestPosition),
+        Array.from({ length: writers * each }, (_, i) => i + 1),
+      );
+    });
+  });
+}
