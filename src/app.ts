@@ -126,7 +126,14 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     const internal = await listener(limits);
     await internal.register(rpc, { services: [notificationInternal(internal), producer(internal)] });
 
-    if (config.auth.devMode) await client.register(playground, { internalPort: () => port(internal) });
+    if (config.auth.devMode) {
+      const facts = () => ({
+        clientPort: port(client),
+        internalPort: port(internal),
+        internalToken: config.auth.internalToken !== undefined,
+      });
+      await client.register(playground, { facts });
+    }
     const windowMs = Math.min(5_000, config.shutdownTimeoutMs / 4);
     client.addHook('preClose', () => core.liveHub.drain(windowMs));
 

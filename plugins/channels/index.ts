@@ -1,11 +1,10 @@
-import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
+import type { OpenProvider } from './open.ts';
 
-/** Opens a provider for this core. It is closed with it. */
-export type OpenProvider = (app: FastifyInstance, config: Config) => Promise<ChannelProvider>;
+export type { OpenProvider } from './open.ts';
 
 /**
  * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.

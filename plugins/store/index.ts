@@ -1,12 +1,11 @@
-import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { Store } from '../../src/core/store.ts';
 import { measured } from './measured.ts';
 import { openMemoryStore } from './memory/index.ts';
+import type { OpenStore } from './open.ts';
 
-/** Opens a store for this core. Closing is the caller's. */
-export type OpenStore = (app: FastifyInstance, config: Config) => Promise<Store>;
+export type { OpenStore } from './open.ts';
 
 /** Every store driver of this service, by its name in NOTIFY_STORE_DRIVER. */
 export const storeDrivers: Readonly<Record<string, OpenStore>> = {

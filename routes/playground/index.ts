@@ -1,25 +1,42 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import fp from 'fastify-plugin';
+import { notifyJson } from '../rpc/services/notification-internal.ts';
 
 const pageFile = new URL('./playground.html', import.meta.url);
 
-/** GET / in dev mode: a page to try the service with. */
-export default fp<{ internalPort: () => number }>(
-  async (app, { internalPort }) => {
+/** What the page is told of the service it runs on. */
+export interface PlaygroundFacts {
+  readonly clientPort: number;
+  readonly internalPort: number;
+  /** Whether Notify asks for a token; the page never sees which. */
+  readonly internalToken: boolean;
+}
+
+/** GET / in dev mode: a page to try the service with. What it sends goes through the same code as Notify. */
+export default fp<{ facts: () => PlaygroundFacts }>(
+  async (app, { facts }) => {
     const page = await readFile(pageFile, 'utf8');
+    const notify = notifyJson(app);
+
     app.get('/', async (_request, reply) => {
       const nonce = randomBytes(16).toString('base64');
-      const boot = JSON.stringify({ internalPort: internalPort() });
+      const boot = JSON.stringify(facts()).replaceAll('<', '\\u003c');
       return reply
         .header('content-type', 'text/html; charset=utf-8')
         .header('cache-control', 'no-store')
+        .header('referrer-policy', 'no-referrer')
         .header(
           'content-security-policy',
           `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
         )
-        .send(page.replaceAll('__NONCE__', nonce).replace('__BOOT__', boot));
+        .send(page.replaceAll('__NONCE__', nonce).replace('__BOOT__', () => boot));
     });
+
+    // application/json is the one type with a parser here, so a foreign page cannot post without asking by CORS first
+    app.post('/playground/notify', async (request, reply) =>
+      reply.header('content-type', 'application/json').send(await notify(request.body as Buffer)),
+    );
   },
-  { name: 'playground' },
+  { name: 'playground', dependencies: ['rpc'] },
 );

@@ -67,7 +67,8 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
     },
     // Fastify adds a charset to a text's content type, which strict Connect clients refuse
     onSend: (_request, reply, payload, done) => {
-      if (reply.getHeader('content-type') === jsonWithCharset) reply.header('content-type', 'application/json');
+      if (reply.getHeader('content-type') === jsonWithCharset)
+        reply.header('content-type', 'application/json');
       done(null, payload);
     },
     handler: async (request, reply) => {

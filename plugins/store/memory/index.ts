@@ -1,5 +1,5 @@
 import { getHeapStatistics } from 'node:v8';
-import type { OpenStore } from '../index.ts';
+import type { OpenStore } from '../open.ts';
 import { MemoryStore } from './memory-store.ts';
 
 /** Rows that one user may have before read ones give way. */

@@ -5,7 +5,7 @@
  */
 
 /** Holes that are worth no rewriting. */
-const toleratedHoles = 32;
+export const toleratedHoles = 32;
 
 /** Items in the order of `compare`, which must never call two of them equal, nor change its mind. */
 export class LazyList<T> {
@@ -17,6 +17,11 @@ export class LazyList<T> {
   constructor(compare: (a: T, b: T) => number, belongs: (item: T) => boolean) {
     this.#compare = compare;
     this.#belongs = belongs;
+  }
+
+  /** Places in use, holes included: at most twice as many as there are items, or some more where there are few. */
+  get places(): number {
+    return this.#items.length;
   }
 
   /** Call it when `belongs` has become true. */
@@ -83,6 +88,11 @@ export class LazyHeap<T> {
   constructor(before: (a: T, b: T) => boolean, belongs: (item: T) => boolean) {
     this.#before = before;
     this.#belongs = belongs;
+  }
+
+  /** As of LazyList. */
+  get places(): number {
+    return this.#items.length;
   }
 
   /** Call it when `belongs` has become true. */

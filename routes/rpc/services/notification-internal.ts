@@ -1,10 +1,14 @@
+import { toJson } from '@bufbuild/protobuf';
 import type { FastifyInstance } from 'fastify';
 import {
   NotificationInternalService,
   type NotifyRequest,
+  NotifyRequestSchema,
+  NotifyResponseSchema,
 } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
 import { publicError } from '../../../src/core/errors.ts';
 import type { RpcService, UnaryMethods } from '../call.ts';
+import { decodeMessage } from '../protocol/decode.ts';
 import { notifyFromWire, notifyToWire } from '../wire/notify.ts';
 
 /** One Notify call, counted by the code it is answered with. */
@@ -29,6 +33,15 @@ export function notificationInternal(app: FastifyInstance): RpcService {
     desc: NotificationInternalService,
     unary: unary as unknown as RpcService['unary'],
     authenticate: producerOnly(app),
+  };
+}
+
+/** The same in JSON, for pages of our own: request bytes in, response text out. */
+export function notifyJson(app: FastifyInstance): (body: Buffer) => Promise<string> {
+  const notify = notifyCall(app);
+  return async (body) => {
+    const response = await notify(decodeMessage(NotifyRequestSchema, body, true));
+    return JSON.stringify(toJson(NotifyResponseSchema, response, { alwaysEmitImplicit: true }));
   };
 }
 

@@ -6,7 +6,7 @@ import type { Outcome, Store } from '../store.ts';
 import { userKey } from '../user-key.ts';
 import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
-import { isStreamed, Session, type StreamStart } from './session.ts';
+import { isStreamed, Session, type SessionHost, type StreamStart } from './session.ts';
 import { drainSpacingMs, type LiveObserver, type LiveSettings } from './settings.ts';
 import type { StreamSink } from './sink.ts';
 
@@ -26,7 +26,7 @@ export interface Refusal {
 }
 
 /** Every live stream of this process, by tenant and user. The store is the truth: the hub keeps no items. */
-export class LiveHub {
+export class LiveHub implements SessionHost {
   readonly store: Store;
   readonly clock: Clock;
   readonly observer: LiveObserver;

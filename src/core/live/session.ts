@@ -1,9 +1,11 @@
+import type { Clock } from '../ambient.ts';
 import type { EpochMs, Notification, UserKey } from '../glossary.ts';
 import { inAppOf } from '../status.ts';
+import type { Store } from '../store.ts';
 import type { EndReason, Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
-import type { LiveHub } from './hub.ts';
 import {
   bufferLimitBytes,
+  type LiveObserver,
   pendingHintsPerSession,
   replayPage,
   type SessionInfo,
@@ -19,6 +21,21 @@ export type StreamStart =
   | { readonly kind: 'after'; readonly position: number }
   /** The client named a position that cannot be read: it is told to reset. */
   | { readonly kind: 'unreadable' };
+
+/** What a session needs of the hub it belongs to. */
+export interface SessionHost {
+  readonly store: Pick<Store, 'inboxSummary' | 'notificationsSince'>;
+  readonly clock: Clock;
+  readonly observer: LiveObserver;
+  heartbeatEvent(inboxVersion: number): LiveEvent;
+  /** An item as a stream shows it. */
+  itemEvent(notification: Notification): ItemEvent;
+  /** The bytes of an item that no stream had taken before have left. */
+  taken(notification: Notification): void;
+  /** Lets work go on by itself; what goes wrong there ends this session only. */
+  run(session: Session, work: Promise<void>): void;
+  closed(session: Session, reason: string): void;
+}
 
 /**
  * One live stream.
@@ -36,7 +53,7 @@ export class Session implements SessionInfo {
   readonly id: string;
   readonly owner: UserKey;
   readonly deviceType: string;
-  readonly #hub: LiveHub;
+  readonly #hub: SessionHost;
   readonly #sink: StreamSink;
   #state: 'starting' | 'catching_up' | 'live' | 'blocked' | 'ended' = 'starting';
   /** Everything streamed up to here was sent, or had been taken before this stream opened. */
@@ -52,7 +69,7 @@ export class Session implements SessionInfo {
   /** Ends the wait for the socket to drain. */
   #unblock: (() => void) | undefined;
 
-  constructor(hub: LiveHub, sink: StreamSink, id: string, owner: UserKey, deviceType: string) {
+  constructor(hub: SessionHost, sink: StreamSink, id: string, owner: UserKey, deviceType: string) {
     this.#hub = hub;
     this.#sink = sink;
     this.id = id;

@@ -151,18 +151,37 @@ export class Ground {
   /** The ids of every page, newest first. */
   async listAll(owner: UserKey, query: Partial<ListQuery> = {}): Promise<string[]> {
     const ids: string[] = [];
-    let before: number | undefined;
+    let before = query.before;
     for (;;) {
       const page = await this.list(owner, { ...query, before });
       ids.push(...page.notifications.map(({ id }) => id));
       if (!page.more) return ids;
-      before = page.notifications.at(-1)?.position;
-      assert.ok(before, 'a page that more rows follow is not empty');
+      const last = page.notifications.at(-1)?.position;
+      assert.ok(last !== undefined, 'a page that more rows follow is not empty');
+      assert.ok(before === undefined || last < before, 'a page goes on where the one before ended');
+      before = last;
     }
   }
 
   since(owner: UserKey, query: Partial<SinceQuery> = {}) {
     return this.store.notificationsSince(owner, { after: 0, limit: 1_000, untakenAtMs: undefined, ...query });
+  }
+
+  /** The ids of every page of a stream, oldest first. The last page says that it reached the newest position. */
+  async sinceAll(owner: UserKey, query: Partial<SinceQuery> & { limit: number }): Promise<string[]> {
+    const ids: string[] = [];
+    let after = query.after ?? 0;
+    for (;;) {
+      const page = await this.since(owner, { ...query, after });
+      ids.push(...page.notifications.map(({ id }) => id));
+      if (page.notifications.length < query.limit) {
+        assert.equal(page.through, (await this.store.inboxSummary(owner)).newestPosition);
+        return ids;
+      }
+      assert.equal(page.through, page.notifications.at(-1)?.position, 'a full page goes up to its last item');
+      assert.ok(page.through > after, 'a page goes on where the one before ended');
+      after = page.through;
+    }
   }
 
   /** The ids that a stream which opens now would replay. */

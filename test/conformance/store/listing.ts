@@ -26,6 +26,7 @@ export function listing(ground: Ground): void {
         const page = await ground.list(owner, { before, limit: 2 });
         sizes.push(page.notifications.length);
         seen.push(...idsOf(page.notifications));
+        assert.ok(sizes.length <= 3, 'pages come to an end');
         before = page.notifications.at(-1)?.position;
         more = page.more;
       }

@@ -97,15 +97,7 @@ export function properties(ground: Ground, runs: number): void {
           const ids: string[] = [];
           for (const size of sizes) ids.push(...(await ground.addMany(owner, size)).map(({ id }) => id));
           assert.deepEqual(await ground.listAll(owner, { limit }), ids.toReversed());
-          const streamed: string[] = [];
-          let after = 0;
-          for (let full = true; full; ) {
-            const page = await ground.since(owner, { after, limit });
-            streamed.push(...page.notifications.map(({ id }) => id));
-            full = page.notifications.length === limit;
-            after = page.through;
-          }
-          assert.deepEqual(streamed, ids);
+          assert.deepEqual(await ground.sinceAll(owner, { limit }), ids);
         }),
         { numRuns: runs },
       );
@@ -308,18 +300,7 @@ class Replay {
     const from = Math.max(0, this.#model.newest - command.back);
     const untakenAtMs = takenAgoS === undefined ? undefined : this.#ground.now - BigInt(takenAgoS * 1_000);
     const expected = this.#model.streamed(from, untakenAtMs).map(({ id }) => id);
-    const ids: string[] = [];
-    let after = this.#first + from;
-    for (;;) {
-      const page = await this.#ground.since(this.#owner, { after, limit, untakenAtMs });
-      ids.push(...page.notifications.map(({ id }) => id));
-      if (page.notifications.length < limit) {
-        assert.equal(page.through, this.#first + this.#model.newest);
-        break;
-      }
-      assert.equal(page.through, page.notifications.at(-1)?.position);
-      after = page.through;
-    }
+    const ids = await this.#ground.sinceAll(this.#owner, { after: this.#first + from, limit, untakenAtMs });
     assert.deepEqual(ids, expected);
   }
 

@@ -28,6 +28,29 @@ export function repeats(ground: Ground): void {
       assert.equal(deliveryOf(again.notification, 'email').destination, 'ada@example.org');
     });
 
+    it('give two devices that wait one address each', async () => {
+      const owner = ground.user();
+      const waiting = [
+        ground.unaddressed({ channel: 'mobile_push' }),
+        ground.unaddressed({ channel: 'mobile_push' }),
+      ];
+      await ground.add(owner, { key: 'k', deliveries: waiting });
+      const brought = ['phone', 'tablet', 'watch'].map((destination) =>
+        ground.email({ channel: 'mobile_push', destination, provider: 'fcm' }),
+      );
+      const { attempt, notification } = await ground.createOne(
+        ground.draft(owner, { key: 'k', deliveries: brought }),
+      );
+      assert.deepEqual(
+        attempt,
+        waiting.map(({ id }) => id),
+      );
+      assert.deepEqual(
+        notification.deliveries.map(({ destination }) => destination),
+        ['phone', 'tablet'],
+      );
+    });
+
     it('are attempted once also when they come at the same moment', async () => {
       const owner = ground.user();
       await ground.add(owner, { key: 'k', deliveries: [ground.unaddressed()] });

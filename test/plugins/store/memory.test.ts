@@ -274,6 +274,16 @@ describe('the limit of bytes', () => {
     assert.equal(store.usedBytes - before, 198);
   });
 
+  it('gets back all that a dropped row took, and keeps what a user costs', async () => {
+    const { ground, store } = limited({ bytes: inboxBytes + rowBytes });
+    const first = await ground.add(owner, { key: 'k', deliveries: [ground.unaddressed({ provider: '' })] });
+    await ground.read(owner, first);
+    const deliveries = [ground.email({ provider: '', reason: 'no_provider' })];
+    await ground.createOne(ground.draft(owner, { key: 'k', deliveries }));
+    assert.equal(await refusal(store, ground.draft(owner, draft)), undefined);
+    assert.equal(store.usedBytes, inboxBytes + rowBytes);
+  });
+
   it('is not used up by looking at inboxes that nobody wrote to', async () => {
     const { ground, store } = limited({});
     for (let i = 0; i < 100; i++) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LazyHeap, LazyList } from '../../../../plugins/store/memory/ordered.ts';
+import { LazyHeap, LazyList, toleratedHoles } from '../../../../plugins/store/memory/ordered.ts';
 
 interface Item {
   readonly key: number;
@@ -10,6 +10,7 @@ interface Item {
 
 const isIn = (item: Item) => item.isIn;
 const itemsOf = (count: number): Item[] => Array.from({ length: count }, (_, key) => ({ key, isIn: false }));
+const spacious = (items: readonly Item[]) => 2 * items.filter(isIn).length + toleratedHoles;
 /** Which item enters if it is out, and leaves if it is in. Enough of them to make holes and close them. */
 const toggles = fc.array(fc.nat({ max: 149 }), { minLength: 200, maxLength: 600, size: 'max' });
 
@@ -26,6 +27,7 @@ describe('lazy collections', () => {
           if (item.isIn) list.enter(item);
           else list.leave();
         }
+        assert.ok(list.places <= spacious(items), 'it lets go of what left');
         const reached = (item: Item) => item.key >= place;
         assert.deepEqual(
           [...list.from(reached)],
@@ -52,6 +54,7 @@ describe('lazy collections', () => {
           else heap.leave();
           if (i % 3 === 0) assert.equal(heap.first(), items.find(isIn));
         }
+        assert.ok(heap.places <= spacious(items), 'it lets go of what left');
         for (let first = heap.first(); first !== undefined; first = heap.first()) {
           assert.equal(first, items.find(isIn));
           first.isIn = false;
