@@ -16,6 +16,10 @@ import type {
  *
  * Every method takes the tenant and the user: a row of another is not found, never refused. Methods reject with a
  * NotifyError (`not_found`, `unavailable`, `resource_exhausted`) and with nothing else that a caller should tell apart.
+ *
+ * An item that expires before a stream took it and before the user read or archived it leaves the inbox: its in-app
+ * delivery is suppressed with reason `expired`, at the latest when this user is next asked for. So no answer shows or
+ * counts it. Other channels are the dispatcher's to stop.
  */
 export interface Store {
   /** The driver's name, as in NOTIFY_STORE_DRIVER. */
@@ -25,8 +29,8 @@ export interface Store {
    * Stores what is new, in order, each row for itself: one that does not fit fails alone.
    *
    * The first create of a (tenant, user, notification_id) wins. A repeat changes nothing and answers what is stored,
-   * with one exception: a delivery that is pending for want of a destination takes the one that the repeat brings
-   * and is listed in `attempt`.
+   * with one exception: a delivery that is pending with reason `no_destination` takes the destination and the provider
+   * that the repeat brings for its channel, and is listed in `attempt`; not so once the item was deleted or has expired.
    *
    * @returns one outcome per row, in order. Duplicates inside a batch are repeats of the first.
    */
@@ -44,14 +48,17 @@ export interface Store {
   inboxSummary(owner: UserKey): Promise<InboxSummary>;
 
   /**
-   * Changes the state of one item or of all up to a position. Idempotent.
-   * @throws NotifyError not_found where it names an item that is not in this inbox, or was deleted
+   * Changes the state of one item or of all up to a position. Idempotent. A change of several items is one version.
+   * @throws NotifyError not_found where it names an item that is not in this inbox, or was deleted (deleting it again
+   *   is fine, and changes nothing)
    */
   changeInbox(owner: UserKey, change: InboxChange): Promise<InboxChanged>;
 
   /**
-   * Writes what became of attempts. A status that would move backwards is left as it is, silently: a late outcome is
-   * no error. Unknown deliveries are skipped.
+   * Writes what became of attempts, in order. An outcome that would move a status backwards changes nothing, silently:
+   * a late one is no error. Pending again keeps the new reason and adds the attempts. Unknown deliveries are skipped.
+   * This changes neither version nor position, except that an item whose in-app delivery is suppressed leaves the
+   * inbox.
    */
   recordOutcomes(outcomes: readonly Outcome[]): Promise<void>;
 
@@ -97,7 +104,7 @@ export interface StoredOutcome {
   readonly created: boolean;
   /** Ids of the deliveries that this call has to attempt: all new ones that can be, and those that took a destination. */
   readonly attempt: readonly string[];
-  /** The inbox's version after the create; 0 where it was not new. */
+  /** The inbox's version after the create, which an item that is not visible does not move; 0 where it was not new. */
   readonly version: number;
 }
 
@@ -111,7 +118,7 @@ export interface ListQuery {
   readonly before: number | undefined;
   /** 1 to 100. */
   readonly limit: number;
-  /** Only in-app items that are not read. */
+  /** Only in-app items that are not read; `archived` applies too. */
   readonly unreadOnly: boolean;
   /** Empty: all. */
   readonly types: readonly string[];
@@ -163,7 +170,7 @@ export type InboxChange =
 export interface InboxChanged {
   /** Items whose state this call changed; for seen_up_to 1 where the seen position moved. 0: it was so already. */
   readonly changed: number;
-  /** The ids of those items, undefined where there are more than 100. */
+  /** The ids of those items, in no order; undefined where there are more than 100; none for seen_up_to. */
   readonly ids: readonly string[] | undefined;
   readonly summary: InboxSummary;
 }

@@ -89,16 +89,15 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 function fakeIds(clock: Clock, random: () => number): Ids {
   let count = 0;
   const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0');
-  /** rand_b of RFC 9562: the variant and 14 random bits, then 48 bits that count, so that two never meet. */
-  const tail = () => `${hex(0x8000 | Math.floor(random() * 0x4000), 4)}-${hex(++count, 12)}`;
+  /** The last 48 bits count, so that two never meet, and ids of one millisecond sort as they were given. */
+  const tail = () => hex(++count, 12);
   return {
     next() {
       const time = hex(clock.now(), 12);
-      // the variant's group must not disturb the order of ids of one millisecond: only the count differs
-      return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${hex(++count, 12)}`;
+      return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${tail()}`;
     },
     random: () =>
-      `${hex(Math.floor(random() * 2 ** 32), 8)}-${hex(Math.floor(random() * 2 ** 16), 4)}-4000-${tail()}`,
+      `${hex(Math.floor(random() * 2 ** 32), 8)}-${hex(Math.floor(random() * 2 ** 16), 4)}-4000-8000-${tail()}`,
   };
 }
 

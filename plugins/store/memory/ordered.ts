@@ -19,7 +19,7 @@ export class LazyList<T> {
     this.#belongs = belongs;
   }
 
-  /** Places in use, holes included: at most twice as many as there are items, or some more where there are few. */
+  /** Places in use, holes included: never more than twice the items there are, or `toleratedHoles` more. */
   get places(): number {
     return this.#items.length;
   }
