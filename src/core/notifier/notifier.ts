@@ -1,6 +1,6 @@
 import type { Ambient } from '../ambient.ts';
 import { invalidArgument, NotifyError, type Violation } from '../errors.ts';
-import type { Channel, Delivery, DeliveryStatus, Device, Notification } from '../glossary.ts';
+import type { Channel, Delivery, DeliveryStatus, Device, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
 import { bestStatus, inAppOf } from '../status.ts';
 import type { NewNotification, Outcome, Store, StoredOutcome } from '../store.ts';
@@ -75,7 +75,11 @@ export class Notifier {
     });
 
     const fresh: Fresh = new Map();
-    await Promise.all([this.#goLive(stored, fresh), this.#send(stored, fresh)]);
+    // most calls have neither, and are not made to wait a turn for it
+    const live = stored.filter((s) => s.created && this.#isLive(s.notification));
+    const sendable = stored.filter((s) => s.attempt.length > 0);
+    if (live.length > 0 || sendable.length > 0)
+      await Promise.all([this.#goLive(live, fresh), this.#send(sendable, fresh)]);
     if (refused.length > 0) throw full(refused, stored.length);
     return answer(stored, fresh, command.returnResults);
   }
@@ -91,6 +95,10 @@ export class Notifier {
     const { tenantId, idempotencyKey, subjectRef, subjectType } = command;
     const owners = [...new Set(command.userIds)].map((userId) => ({ tenantId, userId }));
     return this.#hub.publishHint(owners, { idempotencyKey, subjectRef, subjectType });
+  }
+
+  #isLive(owner: UserKey): boolean {
+    return this.#settings.liveEnabled && this.#hub.holds(owner);
   }
 
   async #plan(command: NotifyCommand, userIds: readonly string[]): Promise<NewNotification[]> {
@@ -113,15 +121,13 @@ export class Notifier {
     }));
   }
 
-  /** Tells live sessions, and waits a little for those that exist to take their item. */
-  async #goLive(stored: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
-    if (!this.#settings.liveEnabled) return;
+  /** Tells the live sessions of new items' users, and waits a little for one to take each. */
+  async #goLive(live: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
     const waits: Promise<void>[] = [];
     const giveUps: (() => void)[] = [];
-    for (const { created, notification } of stored) {
-      if (!created || notification.position === 0 || !this.#hub.holds(notification)) continue;
+    for (const { notification } of live) {
       const inApp = inAppOf(notification.deliveries);
-      if (inApp !== undefined)
+      if (inApp !== undefined && notification.position > 0)
         waits.push(
           new Promise((resolve) => {
             const giveUp = this.#hub.whenTaken(notification.id, () => {
@@ -145,9 +151,9 @@ export class Notifier {
   }
 
   /** Attempts what this call has to attempt, and waits for it up to the limit. */
-  async #send(stored: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
+  async #send(sendable: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
     const jobs: Promise<Outcome>[] = [];
-    for (const { notification, attempt } of stored)
+    for (const { notification, attempt } of sendable)
       for (const id of attempt) {
         const delivery = notification.deliveries.find((d) => d.id === id);
         const provider = delivery && this.#providers.get(delivery.channel);
