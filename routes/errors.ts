@@ -1,4 +1,5 @@
-import type { FastifyError, FastifyRequest } from 'fastify';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { NotifyError, publicError } from '../src/core/errors.ts';
 import { logCall } from './rpc/call.ts';
@@ -14,15 +15,22 @@ export const errorAnswers = fp(
       else if (shown.code === 'internal') request.log.error({ err: error }, 'request_failed');
       answerError(shown, request, reply);
     });
-    app.setNotFoundHandler((_request, reply) =>
-      reply.code(404).send({
-        code: 'unimplemented',
-        message: 'there is nothing at this path; RPCs are POST /<package>.<Service>/<Method>',
-      }),
-    );
+    // before a body is looked at, which nobody will read, and after CORS
+    app.addHook('preParsing', (request, reply, payload, done) => {
+      if (request.is404) nothingHere(request, reply);
+      else done(null, payload);
+    });
+    app.setNotFoundHandler(nothingHere);
   },
   { name: 'error-answers' },
 );
+
+function nothingHere(_request: FastifyRequest, reply: FastifyReply): void {
+  reply.code(404).send({
+    code: 'unimplemented',
+    message: 'there is nothing at this path; RPCs are POST /<package>.<Service>/<Method>',
+  });
+}
 
 const isRpc = (request: FastifyRequest): boolean => request.startedMs > 0;
 
@@ -36,4 +44,31 @@ function translate(error: unknown): NotifyError {
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new NotifyError('invalid_argument', 'the request cannot be read', { cause: error });
   return publicError(error);
+}
+
+/** What a connection is told that did not send HTTP, by Node's code of the error. */
+const connectionErrors: Readonly<Record<string, readonly [status: string, message: string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', "the request's headers are too large"],
+};
+
+/** Answers what is not HTTP as {code, message}, and closes the connection. For Fastify's clientErrorHandler. */
+export function answerConnectionError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, message] = connectionErrors[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'this is not a valid HTTP request',
+  ];
+  const body = JSON.stringify({ code: 'invalid_argument', message });
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+/** Answers what no route can be looked up for, such as a path that cannot be decoded. For Fastify's frameworkErrors. */
+export function answerFrameworkError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  answerError(translate(error), request, reply);
 }

@@ -22,7 +22,7 @@ import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
-import { errorAnswers } from '../routes/errors.ts';
+import { answerConnectionError, answerFrameworkError, errorAnswers } from '../routes/errors.ts';
 import events from '../routes/events/index.ts';
 import health, { type Readiness } from '../routes/health/index.ts';
 import metricsRoute from '../routes/metrics/index.ts';
@@ -104,6 +104,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     const listener = async (limits?: PressureLimits): Promise<FastifyInstance> => {
       const app = create({
         serverFactory: http1AndHttp2(overrides.listener),
+        clientErrorHandler: answerConnectionError,
+        frameworkErrors: answerFrameworkError,
         return503OnClosing: false, // a browser's EventSource would stop for ever
         forceCloseConnections: 'idle',
       });
@@ -229,7 +231,7 @@ function share(core: FastifyInstance, listener: FastifyInstance): void {
 
 const corsOptions = (origins: readonly string[]) => ({
   origin: origins.includes('*') ? '*' : [...origins],
-  methods: ['GET', ...connectCors.allowedMethods],
+  methods: [...connectCors.allowedMethods],
   allowedHeaders: [...connectCors.allowedHeaders, 'Authorization', 'Last-Event-ID'],
   exposedHeaders: [...connectCors.exposedHeaders, 'Retry-After', 'X-Request-Id'],
   maxAge: 7_200,

@@ -9,11 +9,13 @@ const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 export interface ListenerLimits {
   /** A connection that has not shown its protocol by then is closed. */
   readonly sniffTimeoutMs: number;
-  /** An HTTP/1.1 request whose head or body takes longer is refused (slow attacks). */
+  /** A request that has not arrived as a whole by then is refused (slow attacks); and the head of one in HTTP/1.1. */
   readonly requestTimeoutMs: number;
   readonly headersTimeoutMs: number;
   /** An idle HTTP/1.1 connection is kept this long; above the usual 60 s of load balancers. */
   readonly keepAliveTimeoutMs: number;
+  /** A peer that keeps an HTTP/2 connection open after this side has closed it is cut off. */
+  readonly lingerTimeoutMs: number;
   /** Streams of one HTTP/2 connection at once. */
   readonly maxConcurrentStreams: number;
 }
@@ -23,6 +25,7 @@ const defaultLimits: ListenerLimits = {
   requestTimeoutMs: 60_000,
   headersTimeoutMs: 20_000,
   keepAliveTimeoutMs: 72_000,
+  lingerTimeoutMs: 2_000,
   maxConcurrentStreams: 1_000,
 };
 
@@ -33,13 +36,21 @@ const defaultLimits: ListenerLimits = {
  * Fastify applies none of its own connection settings when a serverFactory is given, so they are set here.
  */
 export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServerFactory {
-  const { sniffTimeoutMs, requestTimeoutMs, headersTimeoutMs, keepAliveTimeoutMs, maxConcurrentStreams } = {
+  const { sniffTimeoutMs, requestTimeoutMs, headersTimeoutMs, keepAliveTimeoutMs, ...http2Limits } = {
     ...defaultLimits,
     ...limits,
   };
+  const { lingerTimeoutMs, maxConcurrentStreams } = http2Limits;
   return (handler) => {
     const h1 = http.createServer(
-      { requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs, noDelay: true, keepAlive: true },
+      {
+        requestTimeout: requestTimeoutMs,
+        headersTimeout: headersTimeoutMs,
+        // both are looked at this often, by default only every 30 s
+        connectionsCheckingInterval: Math.min(requestTimeoutMs, headersTimeoutMs) / 4,
+        noDelay: true,
+        keepAlive: true,
+      },
       handler,
     );
     h1.keepAliveTimeout = keepAliveTimeoutMs;
@@ -53,8 +64,13 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
       sessions.add(session);
       session.once('close', () => sessions.delete(session));
     });
-    // a peer that breaks the protocol ends its own session; without a listener it would end the process
-    h2.on('sessionError', () => {});
+    h2.on('stream', (stream, _headers, flags) => {
+      if ((flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0) return; // it has no body
+      const late = setTimeout(() => {
+        if (stream.state.remoteClose !== 1) stream.close(http2.constants.NGHTTP2_CANCEL);
+      }, requestTimeoutMs);
+      stream.once('close', () => clearTimeout(late));
+    });
 
     const serveHttp1 = h1.listeners('connection')[0] as (socket: Socket) => void;
     h1.removeAllListeners('connection');
@@ -82,6 +98,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
         socket.unshift(head);
         if (isHttp2) {
           socket.allowHalfOpen = false; // or a client that dies leaves its half behind for ever
+          socket.once('finish', () => setTimeout(() => socket.destroy(), lingerTimeoutMs).unref());
           h2.emit('connection', socket);
         } else serveHttp1.call(h1, socket);
       };

@@ -6,7 +6,12 @@ const batchLength = 32 * 1024;
 const flushIntervalMs = 50;
 
 /** The four words that pipelines know; whatever is worse than an error is one too. */
-const words: Readonly<Record<string, string>> = { debug: 'DEBUG', info: 'INFO', warn: 'WARN', error: 'ERROR' };
+const words: Readonly<Record<string, string>> = {
+  debug: 'DEBUG',
+  info: 'INFO',
+  warn: 'WARN',
+  error: 'ERROR',
+};
 
 /**
  * JSON lines with `time` (RFC 3339), `level` in words and `msg`, which existing pipelines parse. Written in batches off

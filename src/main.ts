@@ -38,47 +38,57 @@ async function main(): Promise<void> {
       'dev_mode: anyone can act as any user with dev:<user>:<tenant>; never expose this to a network',
     );
 
-  let app: App;
+  let app: App | undefined;
+  let stoppingSince: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince < echoMs) return;
+      logger.warn({ signal }, 'stopping at once');
+      return stop(1);
+    }
+    const since = performance.now();
+    stoppingSince = since;
+    logger.info({ signal }, 'server_shutdown_signal');
+    const timeoutMs = config.shutdownTimeoutMs;
+    setTimeout(() => {
+      logger.error({ timeout_ms: timeoutMs }, 'shutdown_timeout: something did not finish in time');
+      stop(1);
+    }, timeoutMs).unref();
+    // a signal while booting finds nothing to close yet
+    Promise.resolve(app?.close()).then(
+      () => {
+        logger.info({ took_ms: Math.round(performance.now() - since) }, 'server_stopped');
+        stop(0);
+      },
+      (error: unknown) => {
+        logger.error({ err: error }, 'shutdown_failed');
+        stop(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+
   try {
     app = await buildApp(config, { logger });
-    onSignals(app, config.shutdownTimeoutMs);
     const ports = await app.listen();
     logger.info({ ...ports, boot_ms: Math.round(performance.now() - started) }, 'server_listen');
     flush();
     if (isDev) process.stderr.write(banner(ports, config.auth.internalToken));
   } catch (error) {
+    if (stoppingSince !== undefined) return; // a port that a stop has closed cannot be opened
     logger.fatal({ err: error }, 'boot_failed');
+    process.stderr.write(`notify cannot start: ${whyNot(error, config.ports)}\n`);
     return stop(1);
   }
+}
 
-  function onSignals(running: App, timeoutMs: number): void {
-    let stoppingSince: number | undefined;
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (stoppingSince !== undefined) {
-        if (performance.now() - stoppingSince < echoMs) return;
-        logger.warn({ signal }, 'stopping at once');
-        return stop(1);
-      }
-      stoppingSince = performance.now();
-      logger.info({ signal }, 'server_shutdown_signal');
-      setTimeout(() => {
-        logger.error({ timeout_ms: timeoutMs }, 'shutdown_timeout: something did not finish in time');
-        stop(1);
-      }, timeoutMs).unref();
-      running.close().then(
-        () => {
-          logger.info({ took_ms: Math.round(performance.now() - (stoppingSince ?? 0)) }, 'server_stopped');
-          stop(0);
-        },
-        (error: unknown) => {
-          logger.error({ err: error }, 'shutdown_failed');
-          stop(1);
-        },
-      );
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  }
+/** What went wrong at boot, in a line for whoever sits at the terminal. The log has the rest. */
+function whyNot(error: unknown, ports: Config['ports']): string {
+  const { message, code, port } = error as NodeJS.ErrnoException & { port?: number };
+  if (code !== 'EADDRINUSE') return message;
+  const [name = 'metrics'] = Object.entries(ports).find(([, wanted]) => wanted === port) ?? [];
+  return `port ${port} is in use by another process; stop it, or set NOTIFY_${name.toUpperCase()}_PORT`;
 }
 
 function readConfig(env: NodeJS.ProcessEnv): Config | undefined {

@@ -6,7 +6,7 @@ import type { UserKey } from '../../src/core/glossary.ts';
 /** The recipient that a token speaks for. */
 export interface Principal extends UserKey {
   readonly email: string | undefined;
-  /** UTC epoch milliseconds at which the token ends, leeway not counted; undefined: never. */
+  /** UTC epoch milliseconds at which a stream of this token ends; undefined: never. */
   readonly expiresAtMs: number | undefined;
 }
 
@@ -41,7 +41,7 @@ const refused = (message: string, cause?: unknown): NotifyError =>
 
 function devPrincipal(token: string): Principal {
   const [scheme, userId, tenantId, ...email] = token.split(':');
-  if (scheme !== 'dev' || !userId || !tenantId)
+  if (scheme !== 'dev' || !isName(userId) || !isName(tenantId))
     throw refused('in dev mode the token is dev:<user>:<tenant>, optionally with :<email>');
   return { userId, tenantId, email: email.join(':') || undefined, expiresAtMs: undefined };
 }
@@ -72,16 +72,28 @@ function principal(claims: Claims, auth: Config['auth'], nowMs: number): Princip
     throw refused('the token is for another audience than NOTIFY_AUTH_JWT_AUDIENCE');
   const userId = claims.sub;
   const tenantId = claims.tenant === undefined ? claims.tenant_id : claims.tenant;
-  if (typeof userId !== 'string' || userId === '') throw refused('the token must carry sub, the user');
-  if (typeof tenantId !== 'string' || tenantId === '')
-    throw refused('the token must carry tenant or tenant_id');
+  if (!isName(userId)) throw refused('the token must carry sub, the user');
+  if (!isName(tenantId)) throw refused('the token must carry tenant or tenant_id');
   return {
     userId,
     tenantId,
     email: typeof claims.email === 'string' ? claims.email : undefined,
-    expiresAtMs: exp === undefined ? undefined : exp * 1000,
+    expiresAtMs: endMs(exp, auth.jwtLeewayMs, nowMs),
   };
 }
+
+/**
+ * When a stream that is opened with a token ends: with the token, and one that is opened in the leeway with that, so that a
+ * client that comes back with the same token is not sent away again and again until it is refused.
+ */
+function endMs(exp: number | undefined, leewayMs: number, nowMs: number): number | undefined {
+  if (exp === undefined) return undefined;
+  return nowMs < exp * 1000 ? exp * 1000 : exp * 1000 + leewayMs;
+}
+
+/** Whether a user or a tenant can be called so: text that every store can hold. */
+const isName = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && !value.includes('\0') && value.isWellFormed();
 
 /** A NumericDate claim in seconds, undefined where it is absent. */
 function time(claims: Claims, name: 'exp' | 'nbf'): number | undefined {

@@ -42,8 +42,10 @@ export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
     const active = new Map<Channel, ChannelProvider>();
     for (const [channel, names] of Object.entries(config.providers) as [Channel, readonly string[]][]) {
-      const name = names[0];
+      const [name, ...others] = names;
       if (name === undefined) continue;
+      if (others.length > 0)
+        throw new Error(`channel ${channel}: a second provider to fall back on is not built; name one`);
       const open = table.get(channel)?.get(name);
       if (open === undefined) {
         const known = [...(table.get(channel)?.keys() ?? [])].join(', ') || 'none';

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import { LiveHub } from '../../src/core/live/hub.ts';
+import { inAppProvider } from '../../src/core/notifier/plan.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,6 +32,7 @@ export default fp<{ live: Config['live'] }>(
           log.info({ ...named(session), reason }, 'stream_close');
         },
         sent: meters.streamEvent,
+        delivered: (afterMs) => meters.send('in_app', inAppProvider, 'delivered', afterMs / 1000),
         slow(session, cut) {
           meters.streamBlocked();
           log.warn({ ...named(session), cut }, 'event_queue_full');

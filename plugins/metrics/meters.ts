@@ -25,7 +25,7 @@ export function createMeters(client: Client, registry: Registry) {
   });
   const sendSeconds = new client.Histogram({
     name: 'notify_send_duration_seconds',
-    help: 'Time an attempt took.',
+    help: 'Time an attempt took; for in_app, from storing the item until a live stream took it.',
     labelNames: ['channel', 'provider'],
     buckets: secondsBuckets,
     registers,

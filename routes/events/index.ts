@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { EndReason } from '../../src/core/live/events.ts';
-import { startStream } from '../live/raw-response.ts';
+import { startStream, whenClosed } from '../live/raw-response.ts';
 import { ResponseSink, type StreamEncoding } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
 import { sseData } from '../rpc/wire/live-event.ts';
@@ -68,8 +68,7 @@ export default fp<{ liveEnabled: boolean }>(
         },
         new ResponseSink(response, encoding),
       );
-      if (response.destroyed) session.gone();
-      else response.once('close', () => session.gone());
+      whenClosed(response, () => session.gone());
       return reply;
     });
   },

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { LiveEvent } from '../../src/core/live/events.ts';
 import type { StreamSink } from '../../src/core/live/sink.ts';
+import { cutOff } from './raw-response.ts';
 
 /** How events become bytes, and how a response ends. */
 export interface StreamEncoding {
@@ -8,6 +9,9 @@ export interface StreamEncoding {
   /** Writes what ends the response. */
   finish(response: ServerResponse): void;
 }
+
+/** A reader that has not taken the end of its stream by then is cut, so that it holds up no shutdown and no memory. */
+const finishTimeoutMs = 2_000;
 
 /** A live stream's response, over HTTP/1.1 or HTTP/2. Bytes are counted until the socket has taken them. */
 export class ResponseSink implements StreamSink {
@@ -51,10 +55,13 @@ export class ResponseSink implements StreamSink {
   }
 
   finish(): void {
-    if (!this.#response.destroyed && !this.#response.writableEnded) this.#encoding.finish(this.#response);
+    if (this.#response.destroyed || this.#response.writableEnded) return;
+    this.#encoding.finish(this.#response);
+    const cut = setTimeout(() => cutOff(this.#response), finishTimeoutMs).unref();
+    this.#response.once('close', () => clearTimeout(cut));
   }
 
   destroy(): void {
-    this.#response.destroy();
+    cutOff(this.#response);
   }
 }

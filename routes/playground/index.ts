@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import fp from 'fastify-plugin';
+import { maxMessageBytes } from '../rpc/protocol/request-body.ts';
 import { notifyJson } from '../rpc/services/notification-internal.ts';
 
 const pageFile = new URL('./playground.html', import.meta.url);
@@ -33,10 +34,19 @@ export default fp<{ facts: () => PlaygroundFacts }>(
         .send(page.replaceAll('__NONCE__', nonce).replace('__BOOT__', () => boot));
     });
 
-    // application/json is the one type with a parser here, so a foreign page cannot post without asking by CORS first
-    app.post('/playground/notify', async (request, reply) =>
-      reply.header('content-type', 'application/json').send(await notify(request.body as Buffer)),
-    );
+    await app.register(async (scope) => {
+      // JSON alone has a parser here: a foreign page may post any other type without asking by CORS first
+      scope.removeAllContentTypeParsers();
+      scope.addContentTypeParser(
+        'application/json',
+        { parseAs: 'buffer', bodyLimit: maxMessageBytes },
+        (_request, body, done) => done(null, body),
+      );
+      scope.post('/playground/notify', async (request, reply) => {
+        const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+        return reply.header('content-type', 'application/json').send(await notify(body));
+      });
+    });
   },
   { name: 'playground', dependencies: ['rpc'] },
 );

@@ -1,7 +1,7 @@
 import type { DescMethodUnary, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Principal } from '../../plugins/auth/index.ts';
-import type { NotifyError } from '../../src/core/errors.ts';
+import type { NotifyError, Violation } from '../../src/core/errors.ts';
 import type { Protocol } from './protocol/protocols.ts';
 
 /** One call, as a method sees it. */
@@ -27,6 +27,9 @@ export type UnaryMethods<Service extends DescService, C extends Call = Call> = {
 /** Runs one call: input in, output out. */
 export type RunUnary = (input: unknown, call: Call) => Promise<unknown>;
 
+/** What is wrong with an input, as the method itself would say it. */
+export type CheckInput = (input: unknown) => readonly Violation[];
+
 /** Serves one server-streaming method: writes the whole response. Never rejects. */
 export type RunStream = (request: FastifyRequest, reply: FastifyReply, protocol: Protocol) => Promise<void>;
 
@@ -35,6 +38,8 @@ export interface RpcService {
   readonly desc: DescService;
   /** By method's local name. */
   readonly unary: Readonly<Record<string, RunUnary>>;
+  /** By method's local name, for methods that name several violations at once. */
+  readonly checks?: Readonly<Record<string, CheckInput>>;
   readonly streams?: Readonly<Record<string, RunStream>>;
   /** @throws NotifyError unauthenticated */
   readonly authenticate: (request: FastifyRequest) => Principal | undefined;
@@ -46,9 +51,16 @@ declare module 'fastify' {
     principal: Principal | undefined;
     /** Why this call must not run, in protocols that answer errors with status 200; the body is not looked at. */
     refusal: NotifyError | undefined;
+    /** The tenant that a producer's request names. */
+    namedTenant: string | undefined;
     /** performance.now() at the request's arrival. */
     startedMs: number;
   }
+}
+
+/** Takes from a decoded request what its log line tells. */
+export function noteInput(request: FastifyRequest, input: object): void {
+  if ('tenantId' in input && typeof input.tenantId === 'string') request.namedTenant = input.tenantId;
 }
 
 /** Ends every call with one log line, whatever protocol it came by. */
@@ -57,7 +69,7 @@ export function logCall(request: FastifyRequest, code: string, error?: NotifyErr
     procedure: request.routeOptions.url,
     latency_ms: Math.round((performance.now() - request.startedMs) * 1000) / 1000,
     user_id: request.principal?.userId,
-    tenant_id: request.principal?.tenantId,
+    tenant_id: request.principal?.tenantId ?? request.namedTenant,
     code,
   };
   if (code === 'internal') request.log.error({ ...line, err: error?.cause ?? error }, 'rpc');

@@ -6,7 +6,6 @@ import type { RpcService, RunUnary } from './call.ts';
 import { createBridge } from './protocol/bridge.ts';
 import { answerUnary } from './protocol/connect-unary.ts';
 import { acceptPost, fits, type Protocol, protocolOf } from './protocol/protocols.ts';
-import { maxMessageBytes } from './protocol/request-body.ts';
 
 /**
  * Connect, gRPC and gRPC-web on POST /<service>/<method>. Connect's unary protocol takes a thin path of ours, since a
@@ -17,17 +16,15 @@ export default fp<{ services: readonly RpcService[] }>(
   async (app, { services }) => {
     app.decorateRequest('principal', undefined);
     app.decorateRequest('refusal', undefined);
+    app.decorateRequest('namedTenant', undefined);
     app.decorateRequest('startedMs', 0);
-    for (const type of ['application/json', 'application/proto'])
-      app.addContentTypeParser(
-        type,
-        { parseAs: 'buffer', bodyLimit: maxMessageBytes },
-        (_request, body, done) => done(null, body),
-      );
-    // enveloped requests are read by the protocol
-    app.addContentTypeParser(/^application\/(grpc|connect\+)/, (_request, _body, done) => done(null));
-    for (const service of services)
-      for (const method of service.desc.methods) addMethod(app, service, method);
+    await app.register(async (scope) => {
+      // the protocols read their bodies themselves, all with the same limit
+      scope.removeAllContentTypeParsers();
+      scope.addContentTypeParser('*', (_request, _body, done) => done(null));
+      for (const service of services)
+        for (const method of service.desc.methods) addMethod(scope, service, method);
+    });
   },
   { name: 'rpc' },
 );
@@ -40,12 +37,12 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
   const stream = service.streams?.[method.localName];
   const unary = service.unary[method.localName];
   if (isStream ? !stream : !unary) throw new Error(`${url} has no implementation`);
-  const bridge = unary && createBridge(method as DescMethodUnary, unary);
+  const check = service.checks?.[method.localName];
+  const bridge = unary && createBridge(method as DescMethodUnary, unary, check);
 
   app.route({
     url,
     method: 'POST',
-    bodyLimit: maxMessageBytes,
     onRequest: async (request, reply) => {
       request.startedMs = performance.now();
       const protocol = protocolOf(request.headers['content-type']);
@@ -77,7 +74,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         reply.hijack();
         await stream(request, reply, protocol);
       } else if (protocol.kind === 'connect') {
-        return answerUnary(method as DescMethodUnary, unary as RunUnary, request, reply, protocol);
+        return answerUnary(method as DescMethodUnary, unary as RunUnary, check, request, reply, protocol);
       } else if (bridge) {
         reply.hijack();
         await bridge(request, reply, protocol);
@@ -85,15 +82,17 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
       return reply;
     },
   });
-  for (const verb of ['GET', 'PUT', 'PATCH', 'DELETE'] as const)
-    app.route({
-      url,
-      method: verb,
-      handler: (_request, reply) => {
-        reply
-          .code(405)
-          .header('allow', 'POST')
-          .send({ code: 'unimplemented', message: 'call this method with POST' });
-      },
-    });
+  app.route({
+    url,
+    method: app.supportedMethods.filter((verb) => verb !== 'POST'),
+    exposeHeadRoute: false,
+    // before the body is looked at
+    onRequest: (_request, reply) => {
+      reply
+        .code(405)
+        .header('allow', 'POST')
+        .send({ code: 'unimplemented', message: 'call this method with POST' });
+    },
+    handler: () => {},
+  });
 }

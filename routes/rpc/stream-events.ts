@@ -1,11 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { encodeEnvelope } from '@connectrpc/connect/protocol';
-import {
-  endStreamFlag,
-  endStreamToJson,
-  parseTimeout as parseConnectTimeout,
-} from '@connectrpc/connect/protocol-connect';
-import { parseTimeout as parseGrpcTimeout, setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import { endStreamFlag, endStreamToJson } from '@connectrpc/connect/protocol-connect';
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { trailerFlag, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
@@ -13,14 +9,15 @@ import {
   DeviceType as WireDeviceType,
 } from '../../proto/gen/elloloop/notify/v1/notify_pb.ts';
 import { NotifyError, publicError } from '../../src/core/errors.ts';
-import { startStream } from '../live/raw-response.ts';
+import { startStream, whenClosed } from '../live/raw-response.ts';
 import { ResponseSink, type StreamEncoding } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
 import { logCall, type RunStream } from './call.ts';
 import { decodeMessage } from './protocol/decode.ts';
-import { toConnectError } from './protocol/errors.ts';
+import { spellGrpcMessage, toConnectError } from './protocol/errors.ts';
 import type { Protocol } from './protocol/protocols.ts';
 import { readEnvelope } from './protocol/request-body.ts';
+import { checkConnectVersion, timeoutOf } from './protocol/request-headers.ts';
 import { deviceTypeFromWire } from './wire/enums.ts';
 import { streamEventBinary, streamEventJson } from './wire/live-event.ts';
 
@@ -36,18 +33,21 @@ const reconnect = new NotifyError('canceled', 'reconnect');
  */
 export function streamEvents(app: FastifyInstance, liveEnabled: boolean): RunStream {
   return async (request, reply, protocol) => {
-    const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto');
+    const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto', {
+      'x-request-id': request.id,
+    });
     try {
       if (request.refusal) throw request.refusal;
       const { principal } = request;
       if (principal === undefined) throw new Error('a stream without a principal');
       const bytes = await readEnvelope(request.raw, encodingOf(request, protocol));
+      if (protocol.kind === 'connect_stream') checkConnectVersion(request);
+      const timeoutMs = timeoutOf(request, protocol);
       const input = decodeMessage(method.input, bytes, protocol.isJson);
       if (!liveEnabled)
         throw new NotifyError('unimplemented', 'live connections are switched off on this server');
       const refusal = app.liveHub.refusal(principal);
       if (refusal) throw refusal.error;
-      const timeoutMs = timeoutOf(request, protocol);
 
       const session = app.liveHub.open(
         {
@@ -65,9 +65,8 @@ export function streamEvents(app: FastifyInstance, liveEnabled: boolean): RunStr
             session.gone();
           }),
         );
-      if (response.destroyed) session.gone();
-      else response.once('close', () => session.gone());
       session.onEnd(() => logCall(request, 'ok'));
+      whenClosed(response, () => session.gone());
     } catch (error) {
       const shown = publicError(error);
       logCall(request, shown.code, shown);
@@ -94,7 +93,7 @@ function end(response: ServerResponse, protocol: Protocol, error: NotifyError): 
   if (response.destroyed || response.writableEnded) return;
   const connectError = toConnectError(error);
   if (protocol.kind === 'connect_stream') {
-    const json = JSON.stringify(endStreamToJson(connectError.metadata, connectError, undefined));
+    const json = JSON.stringify(endStreamToJson(new Headers(), connectError, undefined));
     response.end(encodeEnvelope(endStreamFlag, Buffer.from(json)));
     return;
   }
@@ -102,7 +101,7 @@ function end(response: ServerResponse, protocol: Protocol, error: NotifyError): 
   setTrailerStatus(trailer, connectError);
   if (protocol.kind === 'grpc_web') response.end(encodeEnvelope(trailerFlag, trailerSerialize(trailer)));
   else {
-    response.addTrailers(Object.fromEntries(trailer));
+    response.addTrailers(Object.fromEntries(spellGrpcMessage(trailer)));
     response.end();
   }
 }
@@ -112,14 +111,3 @@ const encodingOf = (request: FastifyRequest, protocol: Protocol): string | undef
     request.headers[protocol.kind === 'connect_stream' ? 'connect-content-encoding' : 'grpc-encoding'];
   return typeof header === 'string' ? header : undefined;
 };
-
-/** @returns milliseconds, undefined where the caller set no deadline */
-function timeoutOf(request: FastifyRequest, protocol: Protocol): number | undefined {
-  const isConnect = protocol.kind === 'connect_stream';
-  const header = request.headers[isConnect ? 'connect-timeout-ms' : 'grpc-timeout'];
-  const parse = isConnect ? parseConnectTimeout : parseGrpcTimeout;
-  const { timeoutMs, error } = parse(typeof header === 'string' ? header : null, Number.MAX_SAFE_INTEGER);
-  if (error)
-    throw new NotifyError('invalid_argument', 'the deadline header cannot be read', { cause: error });
-  return timeoutMs;
-}

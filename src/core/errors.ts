@@ -7,7 +7,6 @@ export const errorCodes = {
   invalid_argument: { grpc: 3, http: 400, retryable: false },
   deadline_exceeded: { grpc: 4, http: 504, retryable: true },
   not_found: { grpc: 5, http: 404, retryable: false },
-  permission_denied: { grpc: 7, http: 403, retryable: false },
   resource_exhausted: { grpc: 8, http: 429, retryable: true },
   unimplemented: { grpc: 12, http: 501, retryable: false },
   internal: { grpc: 13, http: 500, retryable: false },
@@ -48,14 +47,26 @@ export class NotifyError extends Error {
   }
 }
 
-/** A message names at most this many violations; a batch of 10,000 wrong users must not make a megabyte of text. */
+/**
+ * A message names at most this many violations, and this many characters of them: they travel twice, as text and as details,
+ * and gRPC clients take 8 KiB of both together.
+ */
 const namedViolations = 50;
+const namedCharacters = 2_000;
 
 /** invalid_argument for one or more fields, all of them named in the message. */
 export function invalidArgument(violations: readonly Violation[]): NotifyError {
-  const named = violations.slice(0, namedViolations);
+  const texts: string[] = [];
+  let length = 0;
+  for (const { field, description } of violations) {
+    const text = field === '' ? description : `${field}: ${description}`;
+    length += text.length;
+    if (texts.length > 0 && (texts.length === namedViolations || length > namedCharacters)) break;
+    texts.push(text);
+  }
+  const named = violations.slice(0, texts.length);
   const rest = violations.length - named.length;
-  const text = named.map((v) => (v.field === '' ? v.description : `${v.field}: ${v.description}`)).join('; ');
+  const text = texts.join('; ');
   return new NotifyError('invalid_argument', rest > 0 ? `${text}; and ${rest} more` : text, {
     violations: named,
   });

@@ -186,19 +186,23 @@ export class PlaygroundPage {
 
   /** The items in the order shown. */
   async items(): Promise<ShownItem[]> {
-    const shown: ShownItem[] = [];
-    for (const item of await this.at('item').all()) {
-      const meta = item.locator('[data-testid="item-meta"] span');
-      shown.push({
-        id: (await item.getAttribute('data-id')) ?? '',
-        notificationId: (await item.getAttribute('data-notification-id')) ?? '',
-        title: (await item.locator('[data-testid="item-title"]').textContent()) ?? '',
-        body: (await item.locator('[data-testid="item-body"]').textContent()) ?? '',
-        meta: await meta.allTextContents(),
-        unread: (await item.getAttribute('data-unread')) === 'true',
-      });
-    }
-    return shown;
+    // in one look: the list may grow between two
+    return this.at('item').evaluateAll((items) =>
+      items.map((item) => {
+        const text = (name: string) => item.querySelector(`[data-testid="item-${name}"]`)?.textContent ?? '';
+        const data = (name: string) => item.getAttribute(`data-${name}`) ?? '';
+        return {
+          id: data('id'),
+          notificationId: data('notification-id'),
+          title: text('title'),
+          body: text('body'),
+          meta: [...item.querySelectorAll('[data-testid="item-meta"] span')].map(
+            (span) => span.textContent ?? '',
+          ),
+          unread: data('unread') === 'true',
+        };
+      }),
+    );
   }
 
   /** The newest item with exactly this title. */

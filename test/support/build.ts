@@ -1,4 +1,3 @@
-import type { TestContext } from 'node:test';
 import { type App, buildApp, built, type Overrides } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 
@@ -11,10 +10,11 @@ export interface Service extends App {
 
 /**
  * Builds the service and opens its ports. It closes itself at the end of the test.
+ * @param t the test; `{ after }` from node:test for a whole file
  * @param env NOTIFY_* variables, over dev mode on free ports
  */
 export async function build(
-  t: Pick<TestContext, 'after'>,
+  t: { after(close: () => Promise<void>): void },
   env: Readonly<Record<string, string>> = {},
   overrides: Overrides = {},
 ): Promise<Service> {
@@ -62,6 +62,7 @@ export const procedures = {
   notify: 'elloloop.notify.v1.NotificationInternalService/Notify',
   getNotifications: 'elloloop.notify.v1.NotificationClientService/GetNotifications',
   ackNotification: 'elloloop.notify.v1.NotificationClientService/AckNotification',
+  streamEvents: 'elloloop.notify.v1.NotificationClientService/StreamEvents',
 } as const;
 
 /** The header of a dev token. */

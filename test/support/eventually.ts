@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function eventually<T>(
   what: string,
   check: () => T | Promise<T>,
-  deadlineMs = 5_000,
+  deadlineMs = 15_000,
 ): Promise<Exclude<T, undefined | null | false>> {
   const until = performance.now() + deadlineMs;
   for (;;) {

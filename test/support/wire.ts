@@ -2,28 +2,46 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { codeToString, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
+import {
+  codeToString,
+  endStreamFlag,
+  endStreamFromJson,
+  errorFromJsonBytes,
+} from '@connectrpc/connect/protocol-connect';
 import { findTrailerError } from '@connectrpc/connect/protocol-grpc';
 import { trailerParse } from '@connectrpc/connect/protocol-grpc-web';
 import { BadRequestSchema } from '../../proto/gen/google/rpc/error_details_pb.ts';
 
-/** How a test speaks a unary call: on sockets of its own, so that it sees every byte of the answer. */
+/** How a test speaks a call: on sockets of its own, so that it sees every byte of the answer. */
 export interface Dialect {
   readonly name: string;
-  readonly kind: 'connect' | 'grpc' | 'grpc_web';
+  readonly kind: 'connect' | 'connect_stream' | 'grpc' | 'grpc_web';
   readonly httpVersion: 1 | 2;
   readonly isJson: boolean;
   readonly contentType: string;
 }
 
-export const dialects: readonly Dialect[] = [
-  dialect('Connect JSON over HTTP/1.1', 'connect', 1, 'application/json'),
-  dialect('Connect JSON over h2c', 'connect', 2, 'application/json'),
-  dialect('Connect binary over HTTP/1.1', 'connect', 1, 'application/proto'),
+const enveloped: readonly Dialect[] = [
   dialect('gRPC binary over h2c', 'grpc', 2, 'application/grpc'),
   dialect('gRPC JSON over h2c', 'grpc', 2, 'application/grpc+json'),
   dialect('gRPC-web binary over HTTP/1.1', 'grpc_web', 1, 'application/grpc-web+proto'),
   dialect('gRPC-web JSON over HTTP/1.1', 'grpc_web', 1, 'application/grpc-web+json'),
+];
+
+/** Of unary calls. */
+export const dialects: readonly Dialect[] = [
+  dialect('Connect JSON over HTTP/1.1', 'connect', 1, 'application/json'),
+  dialect('Connect JSON over h2c', 'connect', 2, 'application/json'),
+  dialect('Connect binary over HTTP/1.1', 'connect', 1, 'application/proto'),
+  ...enveloped,
+];
+
+/** Of streams. */
+export const streamDialects: readonly Dialect[] = [
+  dialect('Connect JSON over HTTP/1.1', 'connect_stream', 1, 'application/connect+json'),
+  dialect('Connect JSON over h2c', 'connect_stream', 2, 'application/connect+json'),
+  dialect('Connect binary over HTTP/1.1', 'connect_stream', 1, 'application/connect+proto'),
+  ...enveloped,
 ];
 
 function dialect(name: string, kind: Dialect['kind'], httpVersion: 1 | 2, contentType: string): Dialect {
@@ -54,24 +72,42 @@ export interface Answer extends RawAnswer {
   readonly message: Buffer;
 }
 
-/** Speaks one unary call. @param message the request message in the dialect's encoding */
+export interface SpeakOptions {
+  readonly headers?: Record<string, string>;
+  readonly gzip?: boolean;
+  /** The message is a whole body, with whatever frames it has. */
+  readonly framed?: boolean;
+}
+
+/**
+ * Speaks one call that ends by itself: a unary one, or a stream that is refused.
+ * @param message the request message in the dialect's encoding
+ */
 export async function speak(
   { kind, httpVersion, contentType }: Dialect,
   base: string,
   procedure: string,
   message: Uint8Array,
-  options: { readonly headers?: Record<string, string>; readonly gzip?: boolean } = {},
+  options: SpeakOptions = {},
 ): Promise<Answer> {
   const headers: Record<string, string> = { 'content-type': contentType, ...options.headers };
   if (kind === 'grpc') headers.te = 'trailers';
-  if (options.gzip) headers[kind === 'connect' ? 'content-encoding' : 'grpc-encoding'] = 'gzip';
+  if (options.gzip) headers[encodingHeaders[kind]] = 'gzip';
   const sent = options.gzip ? gzipSync(message) : message;
-  const body = kind === 'connect' ? sent : envelope(sent, options.gzip ? 1 : 0);
+  const body = kind === 'connect' || options.framed ? sent : envelope(sent, options.gzip ? 1 : 0);
   const raw = await post(httpVersion, base, procedure, headers, body);
   if (kind === 'connect') return { ...raw, ...connectOutcome(raw) };
-  const outcome = kind === 'grpc' ? grpcOutcome(raw) : grpcWebOutcome(raw);
-  return { ...raw, ...outcome };
+  if (raw.status !== 200) throw new Error(`${kind} answers with status 200, not ${raw.status}: ${raw.body}`);
+  const outcome = kind === 'grpc' ? grpcOutcome : kind === 'grpc_web' ? grpcWebOutcome : connectStreamOutcome;
+  return { ...raw, ...outcome(raw) };
 }
+
+const encodingHeaders: Readonly<Record<Dialect['kind'], string>> = {
+  connect: 'content-encoding',
+  connect_stream: 'connect-content-encoding',
+  grpc: 'grpc-encoding',
+  grpc_web: 'grpc-encoding',
+};
 
 /** The frame around a message in gRPC, gRPC-web and Connect's streams. @param flags 1: compressed */
 export function envelope(message: Uint8Array, flags = 0): Buffer {
@@ -194,22 +230,29 @@ function connectOutcome({ status, headers, body }: RawAnswer): Outcome {
   return { error: wireError(error), message: body };
 }
 
-function grpcOutcome({ status, headers, trailers, body }: RawAnswer): Outcome {
-  if (status !== 200) throw new Error(`a gRPC answer has status 200, and this one ${status}: ${body}`);
-  // an answer without a message may have its trailers as headers
-  const found = findTrailerError(new Headers('grpc-status' in trailers ? trailers : headers));
-  const message = envelopes(body)[0]?.data ?? Buffer.alloc(0);
-  return { error: found && wireError(found), message };
+function connectStreamOutcome({ body }: RawAnswer): Outcome {
+  const frames = envelopes(body);
+  const last = frames.at(-1);
+  if (last?.flags !== endStreamFlag) throw new Error('a Connect stream ends with an end frame');
+  const { error } = endStreamFromJson(last.data);
+  return { error: error && wireError(error), message: messageOf(frames) };
 }
 
-function grpcWebOutcome({ status, headers, body }: RawAnswer): Outcome {
-  if (status !== 200) throw new Error(`a gRPC-web answer has status 200, and this one ${status}: ${body}`);
+function grpcOutcome({ headers, trailers, body }: RawAnswer): Outcome {
+  // an answer without a message may have its trailers as headers
+  const found = findTrailerError(new Headers('grpc-status' in trailers ? trailers : headers));
+  return { error: found && wireError(found), message: messageOf(envelopes(body)) };
+}
+
+function grpcWebOutcome({ headers, body }: RawAnswer): Outcome {
   const frames = envelopes(body);
   const trailer = frames.find(({ flags }) => (flags & 0x80) !== 0);
   const found = findTrailerError(trailer ? trailerParse(trailer.data) : new Headers(headers));
-  const message = frames.find(({ flags }) => (flags & 0x80) === 0)?.data ?? Buffer.alloc(0);
-  return { error: found && wireError(found), message };
+  return { error: found && wireError(found), message: messageOf(frames) };
 }
+
+const messageOf = (frames: readonly { flags: number; data: Buffer }[]): Buffer =>
+  frames.find(({ flags }) => flags <= 1)?.data ?? Buffer.alloc(0);
 
 function wireError(error: ConnectError): WireError {
   return {

@@ -1,19 +1,25 @@
 import { create, type DescMethodUnary, type Message } from '@bufbuild/protobuf';
 import { createConnectRouter, createContextKey, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest } from '@connectrpc/connect/protocol';
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type NotifyError, publicError } from '../../../src/core/errors.ts';
-import { logCall, type RunUnary } from '../call.ts';
+import { type CheckInput, logCall, noteInput, type RunUnary } from '../call.ts';
 import { within } from './connect-unary.ts';
 import { decodeMessage } from './decode.ts';
-import { toConnectError } from './errors.ts';
+import { spellGrpcMessage, toConnectError } from './errors.ts';
 import type { Protocol } from './protocols.ts';
 import { maxMessageBytes, readEnvelope } from './request-body.ts';
+import { timeoutOf } from './request-headers.ts';
 
 interface Bridged {
   readonly request: FastifyRequest;
   readonly input: unknown;
+  readonly timeoutMs: number | undefined;
 }
 
 const bridged = createContextKey<Bridged | undefined>(undefined);
@@ -26,25 +32,27 @@ const emptyJson = Uint8Array.of(0, 0, 0, 0, 2, 0x7b, 0x7d);
 export type Bridge = (request: FastifyRequest, reply: FastifyReply, protocol: Protocol) => Promise<void>;
 
 /**
- * Hands a unary method to the library, which speaks gRPC and gRPC-web: framing, trailers, compression, time-outs.
+ * Hands a unary method to the library, which speaks gRPC and gRPC-web: framing, trailers, compression.
  *
  * The request is read and decoded here, so that every protocol refuses the same input with the same words; the library
  * is given an empty message in its place, or the error to format.
  */
-export function createBridge(method: DescMethodUnary, run: RunUnary): Bridge {
+export function createBridge(method: DescMethodUnary, run: RunUnary, check: CheckInput | undefined): Bridge {
   const router = createConnectRouter({
     connect: false,
     grpc: true,
     grpcWeb: true,
+    jsonOptions: { alwaysEmitImplicit: true },
+    acceptCompression: [compressionGzip],
     writeMaxBytes: 64 * maxMessageBytes,
   });
   router.rpc(method, async (_empty, context) => {
-    const { request, input } = context.values.get(bridged) as Bridged;
+    const { request, input, timeoutMs } = context.values.get(bridged) as Bridged;
     let failure: NotifyError | undefined;
     try {
       const running = run(input, { principal: request.principal });
-      const left = context.timeoutMs();
-      return create(method.output, (await (left === undefined ? running : within(left, running))) as Message);
+      const output = await (timeoutMs === undefined ? running : within(timeoutMs, running));
+      return create(method.output, output as Message);
     } catch (error) {
       failure = publicError(error);
       throw toConnectError(failure);
@@ -57,7 +65,7 @@ export function createBridge(method: DescMethodUnary, run: RunUnary): Bridge {
 
   return async (request, reply, protocol) => {
     const response = reply.raw;
-    for (const [name, value] of Object.entries(reply.getHeaders()))
+    for (const [name, value] of Object.entries({ 'x-request-id': request.id, ...reply.getHeaders() }))
       if (value !== undefined) response.setHeader(name, value);
     try {
       const contextValues = createContextValues();
@@ -66,7 +74,10 @@ export function createBridge(method: DescMethodUnary, run: RunUnary): Bridge {
         if (request.refusal) throw request.refusal;
         const encoding = request.headers['grpc-encoding'];
         const bytes = await readEnvelope(request.raw, typeof encoding === 'string' ? encoding : undefined);
-        contextValues.set(bridged, { request, input: decodeMessage(method.input, bytes, protocol.isJson) });
+        const timeoutMs = timeoutOf(request, protocol);
+        const input = decodeMessage(method.input, bytes, protocol.isJson, check);
+        noteInput(request, input);
+        contextValues.set(bridged, { request, input, timeoutMs });
         body = one(protocol.isJson ? emptyJson : emptyBinary);
       } catch (error) {
         const shown = publicError(error);
@@ -76,8 +87,11 @@ export function createBridge(method: DescMethodUnary, run: RunUnary): Bridge {
       const nodeRequest = universalRequestFromNodeRequest(request.raw, response, undefined, contextValues);
       const header = new Headers(nodeRequest.header);
       header.delete('grpc-encoding'); // the stand-in is not compressed
+      header.delete('grpc-timeout'); // kept here, as for the other protocols
       const universal: UniversalServerRequest = { ...nodeRequest, header, body };
-      await universalResponseToNodeResponse(await handle(universal), response);
+      const answer = await handle(universal);
+      if (answer.trailer) spellGrpcMessage(answer.trailer); // an error is in it already: it has no message before it
+      await universalResponseToNodeResponse(answer, response);
     } catch (error) {
       // the peer has gone, or the library broke: nothing can be answered any more
       request.log.debug({ err: error }, 'rpc_aborted');

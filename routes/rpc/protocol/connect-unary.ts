@@ -4,14 +4,18 @@ import { create, type DescMethodUnary, type MessageInitShape, toBinary, toJson }
 import { errorToJson } from '@connectrpc/connect/protocol-connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorCodes, NotifyError, publicError } from '../../../src/core/errors.ts';
-import { logCall, type RunUnary } from '../call.ts';
+import { type CheckInput, logCall, noteInput, type RunUnary } from '../call.ts';
 import { decodeMessage } from './decode.ts';
 import { retryAfterSeconds, toConnectError } from './errors.ts';
 import type { Protocol } from './protocols.ts';
-import { decompress } from './request-body.ts';
+import { decompress, readBody } from './request-body.ts';
+import { checkConnectVersion, timeoutOf } from './request-headers.ts';
 
 /** Answers from this size on are compressed for clients that take gzip. */
 const compressFromBytes = 1024;
+
+/** Whether an Accept-Encoding header names gzip, and not with the weight 0 (RFC 9110 §12.5.3). */
+const takesGzip = /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i;
 
 const gzipAsync = promisify(gzip);
 
@@ -22,18 +26,18 @@ const gzipAsync = promisify(gzip);
 export async function answerUnary(
   method: DescMethodUnary,
   run: RunUnary,
+  check: CheckInput | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
   protocol: Protocol,
 ): Promise<FastifyReply> {
-  const version = request.headers['connect-protocol-version'];
-  if (version !== undefined && version !== '1')
-    throw new NotifyError('invalid_argument', 'the header Connect-Protocol-Version must be 1, or absent');
-  const timeoutMs = parseTimeout(request.headers['connect-timeout-ms']);
-  let body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  let body = await readBody(request.raw);
+  checkConnectVersion(request);
+  const timeoutMs = timeoutOf(request, protocol);
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined) body = await decompress(body, encoding);
-  const input = decodeMessage(method.input, body, protocol.isJson);
+  const input = decodeMessage(method.input, body, protocol.isJson, check);
+  noteInput(request, input);
   const running = run(input, { principal: request.principal });
   const output = (await (timeoutMs === undefined ? running : within(timeoutMs, running))) as MessageInitShape<
     typeof method.output
@@ -45,11 +49,29 @@ export async function answerUnary(
     ? JSON.stringify(toJson(method.output, message, { alwaysEmitImplicit: true }))
     : Buffer.from(toBinary(method.output, message));
   logCall(request, 'ok');
+  await endOfTurn();
   if (bytes.length < compressFromBytes) return reply.send(bytes);
   reply.header('vary', 'accept-encoding');
-  if (!/\bgzip\b/i.test(String(request.headers['accept-encoding'] ?? ''))) return reply.send(bytes);
+  if (!takesGzip.test(String(request.headers['accept-encoding']))) return reply.send(bytes);
   reply.header('content-encoding', 'gzip');
   return reply.send(await gzipAsync(bytes));
+}
+
+let turn: Promise<void> | undefined;
+
+/**
+ * Answers that become ready in one turn of the event loop are written together, after its input has been read. A write on its
+ * own wakes its reader each time: at full load that costs as much as the call itself (measured: 72 µs of CPU a Notify call
+ * without, 53 µs with it).
+ */
+function endOfTurn(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      resolve();
+    });
+  });
+  return turn;
 }
 
 /** Writes an error of a unary call, or of any request outside RPC: {code, message, details} under its HTTP status. */
@@ -62,14 +84,6 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
     .header('content-type', 'application/json')
     .header('x-request-id', request.id)
     .send(JSON.stringify(errorToJson(toConnectError(shown), undefined)));
-}
-
-/** @returns milliseconds, undefined where the header is absent */
-function parseTimeout(header: string | string[] | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  if (typeof header !== 'string' || !/^\d{1,10}$/.test(header))
-    throw new NotifyError('invalid_argument', 'the header Connect-Timeout-Ms must be at most ten digits');
-  return Number(header);
 }
 
 /** The caller's deadline ends the waiting, not the work: what was accepted goes on. */

@@ -7,7 +7,7 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import { configureTextEncoding } from '@bufbuild/protobuf/wire';
-import { invalidArgument, NotifyError } from '../../../src/core/errors.ts';
+import { invalidArgument, NotifyError, type Violation } from '../../../src/core/errors.ts';
 import { unknownEnums } from './enum-check.ts';
 import { jsonErrorAt, misfits } from './json-check.ts';
 
@@ -23,17 +23,28 @@ configureTextEncoding({
 /**
  * A request message from its bytes, in JSON or binary. Every protocol's requests come through here, so that all answer
  * alike. Messages of the decoders, which quote the input, are replaced.
+ * @param check what else is wrong with a message of which some enum values are unknown, to be named together
  * @throws NotifyError invalid_argument, with field path and expected type, or line and column
  */
 export function decodeMessage<Desc extends DescMessage>(
   desc: Desc,
   bytes: Buffer,
   isJson: boolean,
+  check: (message: MessageShape<Desc>) => readonly Violation[] = () => [],
 ): MessageShape<Desc> {
-  return isJson ? decodeJson(desc, bytes) : decodeBinary(desc, bytes);
+  const { message, unknown } = isJson ? decodeJson(desc, bytes) : decodeBinary(desc, bytes);
+  if (unknown.length === 0) return message;
+  const named = new Set(unknown.map(({ field }) => field));
+  throw invalidArgument([...unknown, ...check(message).filter(({ field }) => !named.has(field))]);
 }
 
-function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): MessageShape<Desc> {
+interface Decoded<Desc extends DescMessage> {
+  readonly message: MessageShape<Desc>;
+  /** Enum values that the contract does not have. */
+  readonly unknown: readonly Violation[];
+}
+
+function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decoded<Desc> {
   if (bytes.length === 0) throw malformed('the body is empty; send {} for a request without fields');
   if (!isUtf8(bytes)) throw malformed('the body must be UTF-8');
   const text = bytes.toString('utf8');
@@ -44,20 +55,19 @@ function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Messag
     const { line, column } = jsonErrorAt(text);
     throw malformed(`the body is not valid JSON at line ${line}, column ${column}`);
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw malformed('the body must be a JSON object');
   const unknown = unknownEnums(desc, value, true);
-  let message: MessageShape<Desc> | undefined;
   try {
-    message = fromJson(desc, value, { ignoreUnknownFields: true });
+    return { message: fromJson(desc, value, { ignoreUnknownFields: true }), unknown };
   } catch {
-    unknown.push(...misfits(desc, value));
-    if (unknown.length === 0)
-      throw malformed(`the body does not fit ${desc.typeName}; look for values nested over 90 levels deep`);
+    const wrong = unknown.concat(misfits(desc, value));
+    if (wrong.length > 0) throw invalidArgument(wrong);
+    throw malformed(`the body does not fit ${desc.typeName}; look for values nested over 90 levels deep`);
   }
-  if (message === undefined || unknown.length > 0) throw invalidArgument(unknown);
-  return message;
 }
 
-function decodeBinary<Desc extends DescMessage>(desc: Desc, bytes: Buffer): MessageShape<Desc> {
+function decodeBinary<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decoded<Desc> {
   let message: MessageShape<Desc>;
   try {
     message = fromBinary(desc, bytes);
@@ -66,9 +76,7 @@ function decodeBinary<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Mess
       `the message is not a valid ${desc.typeName}: truncated, not protobuf, or with text that is not UTF-8`,
     );
   }
-  const unknown = unknownEnums(desc, message, false);
-  if (unknown.length > 0) throw invalidArgument(unknown);
-  return message;
+  return { message, unknown: unknownEnums(desc, message, false) };
 }
 
 const malformed = (text: string): NotifyError => new NotifyError('invalid_argument', text);

@@ -1,28 +1,56 @@
 import type { DescEnum, DescField, DescMessage } from '@bufbuild/protobuf';
 import type { Violation } from '../../../src/core/errors.ts';
+import { mostViolations } from './json-check.ts';
 
-/** The fields of a message through which an enum can be reached, so that the rest of it is not walked. */
-const enumFields = new Map<DescMessage, readonly DescField[]>();
+/** A field through which an enum can be reached: it holds one, or a message with such fields. */
+interface EnumField {
+  readonly field: DescField;
+  readonly holds: DescMessage | KnownEnum;
+}
 
-function fieldsWithEnums(desc: DescMessage): readonly DescField[] {
+/** What an enum field may hold. */
+class KnownEnum {
+  readonly names: ReadonlySet<string>;
+  readonly numbers: ReadonlySet<number>;
+  /** What is wrong with any other value. UNSPECIFIED is no choice. */
+  readonly description: string;
+
+  constructor({ values }: DescEnum) {
+    this.names = new Set(values.map(({ name }) => name));
+    this.numbers = new Set(values.map(({ number }) => number));
+    const choices = values.filter(({ number }) => number !== 0).map(({ name }) => name);
+    this.description = `must be one of ${choices.join(', ')}`;
+  }
+
+  /** Values of another JSON type are not looked at: decoding refuses them. A number in quotes is no number. */
+  has(value: unknown): boolean {
+    if (typeof value === 'string') return this.names.has(value);
+    if (typeof value === 'number') return this.numbers.has(value);
+    return true;
+  }
+}
+
+/** By message, so that the rest of it is not walked. */
+const enumFields = new Map<DescMessage, readonly EnumField[]>();
+
+function fieldsWithEnums(desc: DescMessage): readonly EnumField[] {
   let fields = enumFields.get(desc);
   if (fields === undefined) {
     enumFields.set(desc, []); // a message that contains itself ends here
-    fields = desc.fields.filter(
-      (field) =>
-        enumOf(field) !== undefined ||
-        (messageOf(field) && fieldsWithEnums(messageOf(field) as DescMessage).length > 0),
-    );
+    fields = desc.fields.flatMap((field) => {
+      const holds = heldType(field);
+      const leads = holds instanceof KnownEnum || (holds !== undefined && fieldsWithEnums(holds).length > 0);
+      return leads ? [{ field, holds }] : [];
+    });
     enumFields.set(desc, fields);
   }
   return fields;
 }
 
-const enumOf = (field: DescField): DescEnum | undefined =>
-  field.fieldKind === 'map' ? undefined : field.enum;
-
-const messageOf = (field: DescField): DescMessage | undefined =>
-  field.message?.typeName.startsWith('google.protobuf.') ? undefined : field.message;
+function heldType(field: DescField): DescMessage | KnownEnum | undefined {
+  if (field.fieldKind === 'map' || field.message?.typeName.startsWith('google.protobuf.')) return undefined;
+  return field.enum ? new KnownEnum(field.enum) : field.message;
+}
 
 /**
  * Enum values that the contract does not have. Protobuf keeps unknown numbers and drops unknown names where unknown
@@ -32,31 +60,38 @@ const messageOf = (field: DescField): DescMessage | undefined =>
  */
 export function unknownEnums(desc: DescMessage, value: unknown, isJson: boolean): Violation[] {
   const found: Violation[] = [];
-  walk(desc, value, isJson, '', found);
+  walk(desc, value, isJson, () => '', found);
   return found;
 }
 
-function walk(desc: DescMessage, value: unknown, isJson: boolean, path: string, found: Violation[]): void {
+/** @param path made only where it is needed: a list may hold millions of values */
+function walk(
+  desc: DescMessage,
+  value: unknown,
+  isJson: boolean,
+  path: () => string,
+  found: Violation[],
+): void {
   if (typeof value !== 'object' || value === null) return;
-  const record = value as Record<string, unknown>;
-  for (const field of fieldsWithEnums(desc)) {
-    const held = heldBy(field, record, isJson);
-    if (held === undefined || held === null) continue;
-    const here = path === '' ? field.name : `${path}.${field.name}`;
-    const items: readonly [string, unknown][] =
-      field.fieldKind === 'list'
-        ? (Array.isArray(held) ? held : []).map((item, i) => [`${here}[${i}]`, item])
-        : [[here, held]];
-    const wanted = enumOf(field);
-    for (const [at, item] of items) {
-      if (wanted === undefined) walk(messageOf(field) as DescMessage, item, isJson, at, found);
-      else if (!isKnown(wanted, item))
-        found.push({
-          field: at,
-          description: `must be one of ${wanted.values.map((v) => v.name).join(', ')}`,
-        });
-    }
+  for (const { field, holds } of fieldsWithEnums(desc)) {
+    const held = heldBy(field, value as Record<string, unknown>, isJson);
+    const here = () => (path() === '' ? field.name : `${path()}.${field.name}`);
+    if (field.fieldKind !== 'list') check(holds, held, isJson, here, found);
+    else if (Array.isArray(held))
+      for (let i = 0; i < held.length && found.length < mostViolations; i++)
+        check(holds, held[i], isJson, () => `${here()}[${i}]`, found);
   }
+}
+
+function check(
+  holds: DescMessage | KnownEnum,
+  value: unknown,
+  isJson: boolean,
+  path: () => string,
+  found: Violation[],
+): void {
+  if (!(holds instanceof KnownEnum)) walk(holds, value, isJson, path, found);
+  else if (!holds.has(value)) found.push({ field: path(), description: holds.description });
 }
 
 function heldBy(field: DescField, record: Record<string, unknown>, isJson: boolean): unknown {
@@ -64,12 +99,4 @@ function heldBy(field: DescField, record: Record<string, unknown>, isJson: boole
   if (field.oneof === undefined) return record[field.localName];
   const chosen = record[field.oneof.localName] as { case?: string; value?: unknown } | undefined;
   return chosen?.case === field.localName ? chosen.value : undefined;
-}
-
-/** Values of another JSON type are not looked at: decoding refuses them. */
-function isKnown(desc: DescEnum, value: unknown): boolean {
-  if (typeof value === 'string')
-    return desc.values.some((v) => v.name === value || String(v.number) === value);
-  if (typeof value === 'number') return desc.values.some((v) => v.number === value);
-  return true;
 }

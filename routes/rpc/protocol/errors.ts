@@ -28,3 +28,13 @@ export function retryAfterSeconds(error: NotifyError): number | undefined {
   if (error.retryAfterMs !== undefined) return Math.max(1, Math.ceil(error.retryAfterMs / 1000));
   return error.code === 'unavailable' || error.code === 'resource_exhausted' ? 1 : undefined;
 }
+
+/**
+ * Spells grpc-message as every gRPC client reads it: the library encodes punctuation as well, which grpc-js leaves as it
+ * is, so that its callers would read %3A for a colon.
+ */
+export function spellGrpcMessage(trailer: Headers): Headers {
+  const message = trailer.get('grpc-message');
+  if (message !== null) trailer.set('grpc-message', encodeURI(decodeURIComponent(message)));
+  return trailer;
+}

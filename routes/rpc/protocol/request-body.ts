@@ -22,7 +22,7 @@ export const tooLarge = (): NotifyError =>
  * @throws NotifyError invalid_argument, resource_exhausted or unimplemented
  */
 export async function readEnvelope(body: Readable, encoding: string | undefined): Promise<Buffer> {
-  const bytes = await readAll(body, maxMessageBytes + envelopeHeadBytes);
+  const bytes = await readBody(body, maxMessageBytes + envelopeHeadBytes);
   if (bytes.length < envelopeHeadBytes)
     throw new NotifyError('invalid_argument', 'the request holds no message; send exactly one');
   const flags = bytes.readUInt8(0);
@@ -55,17 +55,30 @@ export async function decompress(bytes: Buffer, encoding: string): Promise<Buffe
   }
 }
 
-async function readAll(body: Readable, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // leaving the loop must not destroy the request: with HTTP/2 the answer would go with it
-  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) {
-      body.resume();
-      throw tooLarge();
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
+/**
+ * A whole body. What is too much is read and dropped: a peer that still sends would not look at an answer, and HTTP/2
+ * would leave its stream open.
+ * @throws NotifyError resource_exhausted, or canceled where the peer goes away meanwhile
+ */
+export function readBody(body: Readable, maxBytes = maxMessageBytes): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const cutOff = () => reject(new NotifyError('canceled', 'the request was cut off'));
+    // before anybody listened; with HTTP/2 it counts as ended, not as destroyed
+    if (body.destroyed || body.readableEnded) return cutOff();
+    body.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBytes) chunks.push(chunk);
+      else if (size - chunk.length <= maxBytes) {
+        chunks.length = 0;
+        reject(tooLarge());
+      }
+    });
+    body.on('end', () => resolve(Buffer.concat(chunks)));
+    body.on('error', cutOff);
+    body.on('close', () => {
+      if (!body.readableEnded) cutOff(); // with HTTP/2 a reset ends the body as well, but closes it first
+    });
+  });
 }

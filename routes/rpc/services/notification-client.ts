@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { NotificationClientService } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
-import { invalidArgument, type Violation } from '../../../src/core/errors.ts';
+import { invalidArgument } from '../../../src/core/errors.ts';
 import type { Channel } from '../../../src/core/glossary.ts';
+import { limits, Violations } from '../../../src/core/notifier/validate.ts';
 import type { RecipientCall, RpcService, UnaryMethods } from '../call.ts';
 import { streamEvents } from '../stream-events.ts';
 import { channelFromWire, deviceTypeFromWire } from '../wire/enums.ts';
@@ -11,14 +12,17 @@ export function notificationClient(app: FastifyInstance, liveEnabled: boolean): 
   const { inbox, liveHub, devices } = app;
   const unary: UnaryMethods<typeof NotificationClientService, RecipientCall> = {
     async getNotifications(request, { principal }) {
-      const violations: Violation[] = [];
+      const v = new Violations();
       const channels: Channel[] = [];
       request.channels.forEach((number, i) => {
         const channel = channelFromWire.get(number);
         if (channel) channels.push(channel);
-        else violations.push({ field: `channels[${i}]`, description: 'must name a channel' });
+        else v.add(`channels[${i}]`, 'must name a channel');
       });
-      if (violations.length > 0) throw invalidArgument(violations);
+      request.types.forEach((type, i) => {
+        v.text(`types[${i}]`, type, limits.idBytes);
+      });
+      if (v.found.length > 0) throw invalidArgument(v.found);
       const { notifications, nextCursor, summary } = await inbox.list(principal, {
         cursor: request.cursor,
         limit: request.limit,

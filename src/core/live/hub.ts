@@ -124,7 +124,8 @@ export class LiveHub implements SessionHost {
   publishHint(owners: readonly UserKey[], hint: Hint): number {
     const sessions = owners.flatMap((owner) => [...(this.#users.get(userKey(owner)) ?? [])]);
     for (const session of sessions) session.hint(hint);
-    this.#redeliver(sessions, hint.idempotencyKey, this.settings.retryMaxAttempts);
+    const { retryIntervalMs, retryMaxAttempts } = this.settings;
+    this.#redeliver(sessions, hint.idempotencyKey, retryIntervalMs > 0 ? retryMaxAttempts : 0);
     return sessions.length;
   }
 
@@ -178,6 +179,7 @@ export class LiveHub implements SessionHost {
   taken(notification: Notification): void {
     const delivery = inAppOf(notification.deliveries);
     if (delivery === undefined) return;
+    this.observer.delivered(Number(delivery.deliveredAtMs - notification.createdAtMs));
     this.#outcomes.push({
       tenantId: notification.tenantId,
       userId: notification.userId,

@@ -3,7 +3,7 @@ export interface LiveSettings {
   readonly heartbeatIntervalMs: number;
   /** Pause between two sends of a hint that was not acknowledged. */
   readonly retryIntervalMs: number;
-  /** How often a hint is sent again after the first time; 0: never. */
+  /** How often a hint is sent again after the first time. This or the pause 0: never. */
   readonly retryMaxAttempts: number;
   /** A stream's nominal life, of which each lives a random 80 to 100 %; 0: no end. */
   readonly maxAgeMs: number;
@@ -34,6 +34,8 @@ export interface LiveObserver {
   opened(session: SessionInfo): void;
   closed(session: SessionInfo, reason: string): void;
   sent(kind: string): void;
+  /** A stream was the first to take an item, this long after it was stored. */
+  delivered(afterMs: number): void;
   /** A session's reader does not keep up; `cut`: and is dropped for it. */
   slow(session: SessionInfo, cut: boolean): void;
   failed(what: string, error: unknown): void;

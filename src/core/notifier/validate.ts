@@ -8,6 +8,8 @@ export const limits = {
   /** tenant_id, notification_id, user ids, type, subject_ref, subject_type, idempotency keys. */
   idBytes: 1 * KiB,
   titleBytes: 16 * KiB,
+  /** A title over its bytes is still taken up to this many characters, which the public contract promises in any script. */
+  titleCharacters: 10_000,
   bodyBytes: 1024 * KiB,
   /** `data` as JSON text. */
   dataBytes: 64 * KiB,
@@ -66,7 +68,7 @@ export function validateNotify(command: NotifyCommand): Violation[] {
   v.text('type', content.type, limits.idBytes);
   v.text('subject_ref', content.subjectRef, limits.idBytes);
   v.text('subject_type', content.subjectType, limits.idBytes);
-  v.text('title', content.title, limits.titleBytes);
+  validateTitle(v, content.title);
   v.text('body', content.body, limits.bodyBytes);
   if (content.data !== undefined) validateData(v, content.data);
   if (content.actionUrl !== undefined) v.link('action_url', content.actionUrl);
@@ -95,6 +97,11 @@ export function validateDataChange(command: DataChangeCommand): Violation[] {
   v.text('subject_ref', command.subjectRef, limits.idBytes);
   v.text('subject_type', command.subjectType, limits.idBytes);
   return v.found;
+}
+
+function validateTitle(v: Violations, title: string): void {
+  const isLong = title.length > limits.titleCharacters && [...title].length > limits.titleCharacters;
+  v.text('title', title, isLong ? limits.titleBytes : Number.POSITIVE_INFINITY);
 }
 
 function validateUsers(v: Violations, userIds: readonly string[]): void {

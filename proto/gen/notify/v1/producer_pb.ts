@@ -168,7 +168,8 @@ export const PublishDataChangeResponseSchema: GenMessage<PublishDataChangeRespon
  */
 export const ProducerService: GenService<{
   /**
-   * Up to 1,000 Notify calls in one. Each is answered as if it had been called alone; one that is wrong fails alone.
+   * Up to 1,000 Notify calls in one. Each is answered as if it had been called alone; one that is wrong fails alone. Only what
+   * cannot be decoded, such as a misspelt enum name, fails the batch.
    *
    * @generated from rpc notify.v1.ProducerService.NotifyBatch
    */

@@ -1,0 +1,89 @@
+import net from 'node:net';
+import type { TestContext } from 'node:test';
+
+/** The network between a client and the service: a TCP proxy that a test breaks and repairs. */
+export class TcpProxy {
+  readonly port: number;
+  readonly url: string;
+  readonly #server: net.Server;
+  readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
+  #isStalled = false;
+
+  /** Opens a proxy to a port of this machine. It closes with the test. */
+  static async listen(t: Pick<TestContext, 'after'>, targetPort: number): Promise<TcpProxy> {
+    const server = net.createServer({ pauseOnConnect: true });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const proxy = new TcpProxy(server, targetPort);
+    t.after(() => proxy.close());
+    return proxy;
+  }
+
+  private constructor(server: net.Server, targetPort: number) {
+    this.#server = server;
+    this.port = (server.address() as net.AddressInfo).port;
+    this.url = `http://127.0.0.1:${this.port}`;
+    server.on('connection', (near) => this.#join(near, net.connect(targetPort, '127.0.0.1')));
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  /** Resets every open connection, on both sides. New ones go through. */
+  cut(): void {
+    for (const [near, far] of this.#pairs) {
+      near.resetAndDestroy();
+      far.resetAndDestroy();
+    }
+  }
+
+  /** Lets nothing through any more, without a word: like a cable that was pulled. New connections hang too. */
+  stall(): void {
+    this.#isStalled = true;
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
+  }
+
+  /** Lets everything through again, what waited included. */
+  resume(): void {
+    this.#isStalled = false;
+    for (const pair of this.#pairs) for (const socket of pair) socket.resume();
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.cut();
+    await closed;
+  }
+
+  #join(near: net.Socket, far: net.Socket): void {
+    const pair = [near, far] as const;
+    this.#pairs.add(pair);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.setNoDelay(true);
+      from.on('data', (chunk: Buffer) => {
+        if (to.write(chunk)) return;
+        from.pause();
+        to.once('drain', () => {
+          if (!this.#isStalled) from.resume();
+        });
+      });
+      from.on('end', () => to.end());
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        to.destroy();
+        this.#pairs.delete(pair);
+      });
+    }
+    if (this.#isStalled) {
+      near.pause();
+      far.pause();
+    } else {
+      near.resume();
+      far.resume();
+    }
+  }
+}
