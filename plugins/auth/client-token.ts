@@ -71,7 +71,7 @@ function principal(claims: Claims, auth: Config['auth'], nowMs: number): Princip
   if (auth.jwtAudience !== undefined && ![claims.aud].flat().includes(auth.jwtAudience))
     throw refused('the token is for another audience than NOTIFY_AUTH_JWT_AUDIENCE');
   const userId = claims.sub;
-  const tenantId = claims.tenant === undefined ? claims.tenant_id : claims.tenant;
+  const tenantId = claims.tenant || claims.tenant_id;
   if (!isName(userId)) throw refused('the token must carry sub, the user');
   if (!isName(tenantId)) throw refused('the token must carry tenant or tenant_id');
   return {

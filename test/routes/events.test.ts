@@ -417,6 +417,22 @@ describe('what is transient, for EventSource', () => {
     });
   });
 
+  it('a store that is away: end, and the client keeps its position', async (t) => {
+    const service = await serve(t);
+    await service.notify('alice', { title: 'kept' });
+    t.mock.method(service.core.store, 'inboxSummary', () => Promise.reject(new Error('away')), { times: 1 });
+    const stream = await service.open('alice');
+    await stream.end();
+    assert.equal(stream.status, 200);
+    // an id would become the position that EventSource comes back with
+    assert.match(
+      stream.text(),
+      /^retry: 1\d{3}\n\nevent: end\ndata: \{"reason":"overloaded","reconnect":true\}\n\n$/,
+    );
+    const again = await service.open('alice');
+    assert.equal(await again.nextTitle(), 'kept');
+  });
+
   it('a service that is stopping: end, and come back soon', async (t) => {
     let release = () => {};
     const held = new Promise<void>((resolve) => {
@@ -551,6 +567,25 @@ describe('what reaches a stream', () => {
 });
 
 describe('how long a stream lives', () => {
+  it('beats once an interval, with the version of the inbox', async (t) => {
+    const ambient = fakeAmbient();
+    const service = await serve(t, { NOTIFY_LIVE_HEARTBEAT_INTERVAL: '25s' }, { ambient });
+    const stream = await service.open('alice');
+    const first = await stream.nextJson('heartbeat');
+    await stream.next('inbox');
+    await service.notify('alice');
+    await ambient.clock.advance(25_000);
+    await ambient.clock.advance(25_000);
+    for (const beat of [await stream.nextJson('heartbeat'), await stream.nextJson('heartbeat')]) {
+      assert.equal(beat.sessionId, first.sessionId);
+      assert.equal(Number(beat.inboxVersion), Number(first.inboxVersion) + 1);
+    }
+    await service.notify('alice');
+    await stream.next('notification');
+    assert.equal(stream.events.filter(({ kind }) => kind === 'heartbeat').length, 3);
+    assert.equal(stream.retries.length, 1);
+  });
+
   it('ends at its age limit, and the client may come back', async (t) => {
     const ambient = fakeAmbient();
     const service = await serve(t, { NOTIFY_LIVE_MAX_AGE: '10m' }, { ambient });

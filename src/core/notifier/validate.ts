@@ -74,7 +74,7 @@ export function validateNotify(command: NotifyCommand): Violation[] {
   if (content.actionUrl !== undefined) v.link('action_url', content.actionUrl);
   if (content.iconUrl !== undefined) v.link('icon_url', content.iconUrl);
   if (content.actions.length > limits.actions) v.add('actions', `must be at most ${limits.actions}`);
-  content.actions.forEach((action, i) => {
+  content.actions.slice(0, limits.actions).forEach((action, i) => {
     v.text(`actions[${i}].label`, action.label, limits.labelBytes, true);
     if (action.url === '') v.add(`actions[${i}].url`, 'must not be blank');
     else v.link(`actions[${i}].url`, action.url);
