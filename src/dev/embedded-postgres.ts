@@ -181,8 +181,15 @@ async function dataFolder(wanted: string | undefined, account: Account | undefin
     const mark = createHash('sha256').update(folder).digest('hex').slice(0, 12);
     folder = join('/var/tmp', `notify-${basename(folder)}-${mark}`);
   }
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (account) await chown(folder, account.uid, account.gid);
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (made !== undefined) {
+    if (account) await chown(folder, account.uid, account.gid);
+    return folder;
+  }
+  // anybody may make folders below /var/tmp: never take one over
+  const there = await lstat(folder);
+  if (!there.isDirectory() || there.uid !== (account?.uid ?? process.getuid?.()))
+    throw new NoEmbeddedPostgres(`${folder} belongs to somebody else; remove it`);
   return folder;
 }
 
