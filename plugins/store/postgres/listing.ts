@@ -4,17 +4,8 @@ import type { ListQuery, NotificationPage } from '../../../src/core/store.ts';
 import { textArray } from './arrays.ts';
 import type { Database, Row, Statement, Value } from './database.ts';
 import { expireInbox } from './expiry.ts';
-import {
-  type Counters,
-  counterColumns,
-  isExpiryDue,
-  listed,
-  noCounters,
-  notificationColumns,
-  toCounters,
-  toNotification,
-  toSummary,
-} from './rows.ts';
+import { lookAt } from './looking.ts';
+import { counterColumns, type Item, itemJson, listed, toNotification, toSummary } from './rows.ts';
 
 /** Later than any position. */
 const noEnd = 2n ** 63n - 1n;
@@ -22,9 +13,9 @@ const noEnd = 2n ** 63n - 1n;
 const one: Statement = {
   name: 'get',
   text: `
-SELECT u.seen_position, u.next_expiry_ms, n.*
+SELECT u.seen_position, u.next_expiry_ms, n.item
 FROM (
-  SELECT ${notificationColumns} FROM notify.notifications n
+  SELECT ${itemJson} AS item FROM notify.notifications n
   WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3 AND ${listed}
 ) n
 CROSS JOIN notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2`,
@@ -50,17 +41,16 @@ function pageStatement(query: ListQuery): Statement {
       ...(hasChannels ? [`AND n.channels && $${hasTypes ? 6 : 5}::text[]`] : []),
     ].join(' ');
     const page = (conditions: string) => `(
-    SELECT ${notificationColumns} FROM notify.notifications n
+    SELECT n.position, ${itemJson} AS item FROM notify.notifications n
     WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.position < $3 AND ${conditions} ${filters}
     ORDER BY n.position DESC LIMIT $4
   )`;
     statement = {
       name: `list_${shape}`,
       text: `
-SELECT ${counterColumns}, n.*
-FROM notify.users u LEFT JOIN LATERAL (${rowsOf(query, page)}) n ON true
-WHERE u.tenant_id = $1 AND u.user_id = $2
-ORDER BY n.position DESC`,
+SELECT ${counterColumns},
+  (SELECT json_agg(n.item ORDER BY n.position DESC) FROM (${rowsOf(query, page)}) n) AS page
+FROM notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2`,
     };
     pages.set(shape, statement);
   }
@@ -96,7 +86,7 @@ export async function getNotification(
     await expireInbox(db, owner, nowMs);
     row = await read();
   }
-  return toNotification(owner, row, Number(row.seen_position));
+  return toNotification(owner, JSON.parse(row.item ?? '') as Item, Number(row.seen_position));
 }
 
 export async function listNotifications(
@@ -109,10 +99,12 @@ export async function listNotifications(
   if (query.types.length > 0) values.push(textArray(query.types));
   if (query.channels.length > 0) values.push(textArray(query.channels));
   const { rows, counters } = await lookAt(db, owner, nowMs, pageStatement(query), values);
-  const shown = rows.length > query.limit ? rows.slice(0, query.limit) : rows;
+  const items = JSON.parse(rows[0]?.page ?? '[]') as Item[];
   return {
-    notifications: shown.map((row) => toNotification(owner, row, counters.seenPosition)),
-    more: rows.length > query.limit,
+    notifications: items
+      .slice(0, query.limit)
+      .map((item) => toNotification(owner, item, counters.seenPosition)),
+    more: items.length > query.limit,
     summary: toSummary(counters),
   };
 }
@@ -120,25 +112,4 @@ export async function listNotifications(
 export async function inboxSummary(db: Database, owner: UserKey, nowMs: number): Promise<InboxSummary> {
   const { counters } = await lookAt(db, owner, nowMs, counts, [owner.tenantId, owner.userId]);
   return toSummary(counters);
-}
-
-/**
- * Runs a statement that answers a user's counters, and beside them items or one row without any; once more where
- * something had to expire before.
- */
-export async function lookAt(
-  db: Database,
-  owner: UserKey,
-  nowMs: number,
-  statement: Statement,
-  values: readonly Value[],
-): Promise<{ rows: Row[]; counters: Readonly<Counters> }> {
-  let rows = await db.read(statement, values);
-  let counters = rows[0] === undefined ? noCounters : toCounters(rows[0]);
-  if (isExpiryDue(counters, nowMs)) {
-    await expireInbox(db, owner, nowMs);
-    rows = await db.read(statement, values);
-    counters = rows[0] === undefined ? noCounters : toCounters(rows[0]);
-  }
-  return { rows: rows[0]?.id == null ? [] : rows, counters };
 }

@@ -4,7 +4,7 @@ import { userKey } from '../../../src/core/user-key.ts';
 import { adoptDestinations, isSendable } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
 import type { Row, Statement, Transaction } from './database.ts';
-import { type Counters, notificationColumns, toNotification } from './rows.ts';
+import { type Counters, type Item, itemJson, toNotification } from './rows.ts';
 
 const byKeys: Statement = {
   name: 'by_keys',
@@ -12,7 +12,7 @@ const byKeys: Statement = {
 SELECT k.ord, n.*
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (tenant_id, user_id, notification_id, ord)
 CROSS JOIN LATERAL (
-  SELECT ${notificationColumns}, n.deleted_at_ms FROM notify.notifications n
+  SELECT ${itemJson} AS item, n.deleted_at_ms FROM notify.notifications n
   WHERE n.tenant_id = k.tenant_id AND n.user_id = k.user_id AND n.notification_id = k.notification_id LIMIT 1
 ) n`,
 };
@@ -58,7 +58,8 @@ export async function answerRepeats(
     if (repeat === undefined) continue;
     const { row, i } = repeat;
     const seenPosition = users.get(userKey(row))?.seenPosition ?? 0;
-    const known = current.get(stored.id ?? '') ?? toNotification(row, stored, seenPosition);
+    const item = JSON.parse(stored.item ?? '') as Item;
+    const known = current.get(item[0]) ?? toNotification(row, item, seenPosition);
     const deliveries = mayAdopt(stored, known, nowMs)
       ? adoptDestinations(known.deliveries, row.deliveries)
       : known.deliveries;

@@ -15,20 +15,55 @@ import type { Row } from './database.ts';
 /** What in_app_provider and in_app_destination being null stand for. */
 export const usualInAppProvider = 'in_app_realtime';
 
-/**
- * The columns of a notification `n`, with its other deliveries as one JSON text: few have any, and they come in the same
- * snapshot.
- */
-export const notificationColumns = `
-  n.id, n.notification_id, n.position, n.created_at_ms, n.expires_at_ms, n.read_at_ms, n.archived_at_ms,
-  n.in_app_id, n.in_app_status, n.in_app_reason, n.in_app_destination, n.in_app_provider, n.in_app_message_id,
-  n.in_app_delivered_at_ms, n.in_app_ack_at_ms, n.in_app_attempts, n.in_app_ordinal,
+/** What an item is read as, in the order of `Item`. 64-bit times are texts: JSON.parse would round them. */
+const itemValues = `
+  n.id, n.notification_id, n.position, n.created_at_ms::text, n.expires_at_ms::text, n.read_at_ms::text, n.archived_at_ms::text,
   n.type, n.subject_ref, n.subject_type, n.title, n.body, n.urgency, n.data, n.action_url, n.icon_url, n.actions,
+  n.in_app_id, n.in_app_status, n.in_app_reason, n.in_app_destination, n.in_app_provider, n.in_app_attempts,
+  n.in_app_message_id, n.in_app_delivered_at_ms::text, n.in_app_ack_at_ms::text, n.in_app_ordinal`;
+
+/**
+ * A notification `n` as one JSON text, its other deliveries included: few have any, and they come in the same snapshot. One
+ * text for thirty columns costs Postgres a little more and this process, which has one thread, less than half.
+ */
+export const itemJson = `json_build_array(${itemValues},
   CASE WHEN n.other_deliveries > 0 THEN (
     SELECT json_agg(json_build_array(d.ordinal, d.id, d.channel, d.destination, d.provider, d.status, d.reason,
       d.attempts, d.provider_message_id, d.delivered_at_ms::text, d.ack_at_ms::text))
     FROM notify.deliveries d WHERE d.tenant_id = n.tenant_id AND d.item_id = n.id
-  ) END AS others`;
+  ) END)`;
+
+/** What `itemJson` makes. */
+export type Item = readonly [
+  id: string,
+  notificationId: string,
+  position: number,
+  createdAtMs: string,
+  expiresAtMs: string | null,
+  readAtMs: string | null,
+  archivedAtMs: string | null,
+  type: string,
+  subjectRef: string,
+  subjectType: string,
+  title: string,
+  body: string,
+  urgency: Urgency | null,
+  data: string | null,
+  actionUrl: string | null,
+  iconUrl: string | null,
+  actions: string | null,
+  inAppId: string | null,
+  inAppStatus: DeliveryStatus | null,
+  inAppReason: string | null,
+  inAppDestination: string | null,
+  inAppProvider: string | null,
+  inAppAttempts: number,
+  inAppMessageId: string | null,
+  inAppDeliveredAtMs: string | null,
+  inAppAckAtMs: string | null,
+  inAppOrdinal: number,
+  others: JsonDelivery[] | null,
+];
 
 /** Shown in the inbox: visible, not deleted. */
 export const listed = `n.position > 0 AND n.deleted_at_ms IS NULL AND n.in_app_status IS DISTINCT FROM 'suppressed'`;
@@ -38,7 +73,6 @@ export const unread = `n.in_app_status IN ('pending', 'delivered', 'acked', 'fai
   AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL`;
 
 const time = (text: string | null | undefined): bigint => (text == null ? 0n : BigInt(text));
-const optional = (text: string | null | undefined): string | undefined => text ?? undefined;
 
 /** A delivery in `others`. */
 type JsonDelivery = [
@@ -55,55 +89,78 @@ type JsonDelivery = [
   ackAtMs: string | null,
 ];
 
-/** A row of `notificationColumns`. */
-export function toNotification(owner: UserKey, row: Row, seenPosition: number): Notification {
-  const position = Number(row.position);
+export function toNotification(owner: UserKey, item: Item, seenPosition: number): Notification {
+  const [id, notificationId, position, createdAtMs, expiresAtMs, readAtMs, archivedAtMs] = item;
+  const [
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    type,
+    subjectRef,
+    subjectType,
+    title,
+    body,
+    urgency,
+    data,
+    actionUrl,
+    iconUrl,
+    actions,
+  ] = item;
   return {
     tenantId: owner.tenantId,
     userId: owner.userId,
-    id: row.id ?? '',
-    notificationId: row.notification_id ?? '',
-    type: row.type ?? '',
-    subjectRef: row.subject_ref ?? '',
-    subjectType: row.subject_type ?? '',
-    title: row.title ?? '',
-    body: row.body ?? '',
-    urgency: optional(row.urgency) as Urgency | undefined,
-    data: optional(row.data),
-    actionUrl: optional(row.action_url),
-    iconUrl: optional(row.icon_url),
-    actions: row.actions == null ? [] : fromActions(row.actions),
-    expiresAtMs: time(row.expires_at_ms),
+    id,
+    notificationId,
+    type,
+    subjectRef,
+    subjectType,
+    title,
+    body,
+    urgency: urgency ?? undefined,
+    data: data ?? undefined,
+    actionUrl: actionUrl ?? undefined,
+    iconUrl: iconUrl ?? undefined,
+    actions: actions === null ? [] : fromActions(actions),
+    expiresAtMs: time(expiresAtMs),
     position,
-    createdAtMs: time(row.created_at_ms),
-    readAtMs: time(row.read_at_ms),
-    archivedAtMs: time(row.archived_at_ms),
+    createdAtMs: time(createdAtMs),
+    readAtMs: time(readAtMs),
+    archivedAtMs: time(archivedAtMs),
     seen: position !== 0 && position <= seenPosition,
-    deliveries: toDeliveries(owner, row),
+    deliveries: toDeliveries(owner, item),
   };
 }
 
-function toDeliveries(owner: UserKey, row: Row): Delivery[] {
-  const inApp = row.in_app_id == null ? undefined : toInApp(owner, row);
-  if (row.others == null) return inApp === undefined ? [] : [inApp];
-  const others = JSON.parse(row.others) as JsonDelivery[];
+function toDeliveries(owner: UserKey, item: Item): Delivery[] {
+  const inApp = toInApp(owner, item);
+  const others = item[27];
+  if (others === null) return inApp === undefined ? [] : [inApp];
   const placed = others.map((other) => [other[0], toDelivery(other)] as const);
-  if (inApp) placed.push([Number(row.in_app_ordinal), inApp]);
+  if (inApp) placed.push([item[26], inApp]);
   return placed.sort(([a], [b]) => a - b).map(([, delivery]) => delivery);
 }
 
-const toInApp = (owner: UserKey, row: Row): Delivery => ({
-  id: row.in_app_id ?? '',
-  channel: 'in_app',
-  destination: row.in_app_destination ?? owner.userId,
-  provider: row.in_app_provider ?? usualInAppProvider,
-  status: row.in_app_status as DeliveryStatus,
-  reason: row.in_app_reason ?? '',
-  attempts: Number(row.in_app_attempts),
-  providerMessageId: row.in_app_message_id ?? '',
-  deliveredAtMs: time(row.in_app_delivered_at_ms),
-  ackAtMs: time(row.in_app_ack_at_ms),
-});
+function toInApp(owner: UserKey, item: Item): Delivery | undefined {
+  const id = item[17];
+  const status = item[18];
+  if (id === null || status === null) return undefined;
+  return {
+    id,
+    channel: 'in_app',
+    destination: item[20] ?? owner.userId,
+    provider: item[21] ?? usualInAppProvider,
+    status,
+    reason: item[19] ?? '',
+    attempts: item[22],
+    providerMessageId: item[23] ?? '',
+    deliveredAtMs: time(item[24]),
+    ackAtMs: time(item[25]),
+  };
+}
 
 const toDelivery = (json: JsonDelivery): Delivery => ({
   id: json[1],

@@ -1,15 +1,15 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
 import type { SincePage, SinceQuery } from '../../../src/core/store.ts';
 import type { Database, Statement } from './database.ts';
-import { lookAt } from './listing.ts';
-import { counterColumns, listed, notificationColumns, toNotification } from './rows.ts';
+import { lookAt } from './looking.ts';
+import { counterColumns, type Item, itemJson, listed, toNotification } from './rows.ts';
 
 const shown = `n.tenant_id = $1 AND n.user_id = $2 AND n.in_app_status IS NOT NULL AND ${listed} AND n.archived_at_ms IS NULL`;
 
 const statement = (name: string, rows: string): Statement => ({
   name,
   text: `
-SELECT ${counterColumns}, n.*
+SELECT ${counterColumns}, n.item
 FROM notify.users u LEFT JOIN LATERAL (${rows}) n ON true
 WHERE u.tenant_id = $1 AND u.user_id = $2
 ORDER BY n.position`,
@@ -19,7 +19,7 @@ ORDER BY n.position`,
 const streamed = statement(
   'since',
   `
-  SELECT ${notificationColumns} FROM notify.notifications n
+  SELECT n.position, ${itemJson} AS item FROM notify.notifications n
   WHERE ${shown} AND n.position > $3
     AND NOT (n.in_app_status = 'pending' AND (n.read_at_ms IS NOT NULL OR n.position <= u.seen_position))
   ORDER BY n.position LIMIT $4`,
@@ -31,12 +31,12 @@ const replayed = statement(
   `
   SELECT * FROM (
     (
-      SELECT ${notificationColumns} FROM notify.notifications n
+      SELECT n.position, ${itemJson} AS item FROM notify.notifications n
       WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.in_app_status = 'pending' AND n.position > greatest($3, u.seen_position)
         AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL
       ORDER BY n.position LIMIT $4
     ) UNION ALL (
-      SELECT ${notificationColumns} FROM notify.notifications n
+      SELECT n.position, ${itemJson} AS item FROM notify.notifications n
       WHERE ${shown} AND n.in_app_delivered_at_ms IS NOT NULL AND n.in_app_delivered_at_ms >= $5 AND n.position > $3
       ORDER BY n.position LIMIT $4
     )
@@ -56,7 +56,9 @@ export async function notificationsSince(
     untakenAtMs === undefined
       ? await lookAt(db, owner, nowMs, streamed, values)
       : await lookAt(db, owner, nowMs, replayed, [...values, untakenAtMs]);
-  const notifications = rows.map((row) => toNotification(owner, row, counters.seenPosition));
+  const notifications = rows.flatMap(({ item }) =>
+    item == null ? [] : [toNotification(owner, JSON.parse(item) as Item, counters.seenPosition)],
+  );
   const last = notifications.at(-1);
   const isFull = last !== undefined && notifications.length === limit;
   return { notifications, through: isFull ? last.position : counters.newestPosition };
