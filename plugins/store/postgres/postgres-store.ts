@@ -24,6 +24,7 @@ import { publicFailure } from './errors.ts';
 import { getNotification, inboxSummary, listNotifications } from './listing.ts';
 import { recordOutcomes } from './outcomes.ts';
 import { settings } from './settings.ts';
+import { SharedReads } from './shared-reads.ts';
 import { notificationsSince } from './streaming.ts';
 
 /** Notifications in Postgres, shared by any number of processes. What is answered is committed. */
@@ -31,6 +32,7 @@ export class PostgresStore implements Store {
   readonly name = 'postgres';
   readonly #db: Database;
   readonly #clock: Ambient['clock'];
+  readonly #pages = new SharedReads<NotificationPage>();
   readonly #creates: Coalescer<readonly NewNotification[], CreateOutcome[]>;
   readonly #outcomes: Coalescer<readonly Outcome[], undefined>;
 
@@ -72,7 +74,12 @@ export class PostgresStore implements Store {
   }
 
   async listNotifications(owner: UserKey, query: ListQuery): Promise<NotificationPage> {
-    return this.#safe(listNotifications(this.#db, owner, query, this.#clock.now()));
+    const { before, limit, unreadOnly, archived, types, channels } = query;
+    const { tenantId, userId } = owner;
+    const key = JSON.stringify([tenantId, userId, before, limit, unreadOnly, archived, types, channels]);
+    return this.#safe(
+      this.#pages.read(key, () => listNotifications(this.#db, owner, query, this.#clock.now())),
+    );
   }
 
   async notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage> {
