@@ -19,6 +19,7 @@ import {
 export type { Built } from './config/choices.ts';
 export { parseDuration } from './config/duration.ts';
 export { InvalidValue } from './config/invalid.ts';
+export { type PostgresDsn, parsePostgresDsn } from './config/postgres-dsn.ts';
 export type { Config } from './config/schema.ts';
 export { variableNames } from './config/schema.ts';
 export { type Feature, features } from './config/variable.ts';

@@ -1,5 +1,6 @@
 import { type App, buildApp, built } from './app.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
+import type { EmbeddedPostgres } from './dev/embedded-postgres.ts';
 import { createLogger } from './logger.ts';
 
 const oldestNode = [24, 12] as const;
@@ -17,8 +18,26 @@ async function main(): Promise<void> {
     );
 
   const isDev = process.argv.includes('--dev');
-  const config = readConfig(isDev ? { NOTIFY_AUTH_DEV_MODE: 'true', ...process.env } : process.env);
-  if (config === undefined) return;
+  let database: EmbeddedPostgres | undefined;
+  if (process.argv.includes('--postgres')) {
+    if (!isDev) return fail('--postgres starts a database for development; use it with --dev');
+    try {
+      // development only: its package is not there in production
+      database = await (await import('./dev/postgres.ts')).startDevPostgres();
+    } catch (error) {
+      return fail(error instanceof Error ? error.message : 'Postgres did not start');
+    }
+  }
+  const config = readConfig({
+    ...(isDev && { NOTIFY_AUTH_DEV_MODE: 'true' }),
+    ...process.env,
+    ...(database && {
+      NOTIFY_STORE_DRIVER: 'postgres',
+      NOTIFY_POSTGRES_DSN: database.dsn(),
+      NOTIFY_POSTGRES_DIRECT_DSN: '',
+    }),
+  });
+  if (config === undefined) return database?.close();
   const { logger, flush } = createLogger(config.log.level);
   const stop = (code: number) => {
     flush();
@@ -55,7 +74,8 @@ async function main(): Promise<void> {
       stop(1);
     }, timeoutMs).unref();
     // a signal while booting finds nothing to close yet
-    Promise.resolve(app?.close()).then(
+    const closed = Promise.resolve(app?.close()).then(() => database?.close());
+    closed.then(
       () => {
         logger.info({ took_ms: Math.round(performance.now() - since) }, 'server_stopped');
         stop(0);
@@ -74,7 +94,7 @@ async function main(): Promise<void> {
     const ports = await app.listen();
     logger.info({ ...ports, boot_ms: Math.round(performance.now() - started) }, 'server_listen');
     flush();
-    if (isDev) process.stderr.write(banner(ports, config.auth.internalToken));
+    if (isDev) process.stderr.write(banner(ports, config.auth.internalToken, database?.folder));
   } catch (error) {
     if (stoppingSince !== undefined) return; // a port that a stop has closed cannot be opened
     logger.fatal({ err: error }, 'boot_failed');
@@ -106,8 +126,12 @@ function fail(message: string): undefined {
   return undefined;
 }
 
-const banner = (ports: { client: number; internal: number }, internalToken: string | undefined): string => `
-  notify is running in dev mode.
+const banner = (
+  ports: { client: number; internal: number },
+  internalToken: string | undefined,
+  folder: string | undefined,
+): string => `
+  notify is running in dev mode${folder === undefined ? '; its inbox is gone when it stops (keep it: npm run dev -- --postgres)' : `, with Postgres in ${folder}`}.
 
   Playground   http://localhost:${ports.client}/?user=alice&tenant=demo
 

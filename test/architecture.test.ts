@@ -7,7 +7,7 @@ const root = new URL('..', import.meta.url).pathname;
 
 /** Every source file with what it imports, relative imports as paths from the root. */
 const imports = new Map<string, string[]>();
-for (const folder of ['src', 'plugins', 'routes'])
+for (const folder of ['src', 'plugins', 'routes', 'drizzle'])
   for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
     if (!file.endsWith('.ts')) continue;
     const path = join(folder, file);
@@ -63,18 +63,26 @@ describe('who may import whom', () => {
       violations('plugins', (target, from) => {
         if (!isOurs(target)) return true;
         const own = from.split('/').slice(0, 2).join('/');
+        if (inFolder(target, 'drizzle')) return inFolder(from, 'plugins/store/postgres');
         return inFolder(target, 'src/core') || target === 'src/config.ts' || inFolder(target, own);
       }),
       [],
     );
   });
 
-  it('a plugin imports no Drizzle outside the Postgres store', () => {
-    const isDrizzle = (t: string) => t.startsWith('drizzle') || t === 'pg';
-    assert.deepEqual(
-      violations('plugins', (t, from) => !isDrizzle(t) || inFolder(from, 'plugins/store/postgres')),
-      [],
-    );
+  it('nothing imports Drizzle or pg but the tables and the Postgres store', () => {
+    const isDrizzle = (t: string) => packageOf(t) === 'drizzle-orm' || t === 'pg';
+    for (const folder of ['src', 'plugins', 'routes'])
+      assert.deepEqual(
+        violations(folder, (t, from) => !isDrizzle(t) || inFolder(from, 'plugins/store/postgres')),
+        [],
+      );
+  });
+
+  it('the tables import Drizzle, pg and each other', () => {
+    const allowed = (t: string) =>
+      inFolder(t, 'drizzle') || t.startsWith('node:') || ['drizzle-orm', 'pg'].includes(packageOf(t));
+    assert.deepEqual(violations('drizzle', allowed), []);
   });
 
   it('a route imports the core and other routes, and plugins only for their types', () => {

@@ -120,7 +120,7 @@ describe('docs/configuration.md', () => {
 
   it('says which are refused, which count for a driver or provider only, and which are in effect', () => {
     const refused = section(configuration, '## Refused in this version');
-    const chosen = section(configuration, '## Of drivers and providers that are not built');
+    const chosen = section(configuration, '## Of one driver or provider');
     assert.deepEqual(
       namesIn(refused),
       namesOf(({ variable }) => isRefused(variable)),
@@ -136,7 +136,7 @@ describe('docs/configuration.md', () => {
     const env = {
       NOTIFY_AUTH_DEV_MODE: 'true',
       NOTIFY_SHUTDOWN_TIMEOUT: '30',
-      NOTIFY_STORE_DRIVER: 'postgres',
+      NOTIFY_STORE_DRIVER: 'entdb',
     };
     assert.throws(
       () => parseConfig(env, built),

@@ -4,12 +4,14 @@ import type { Store } from '../../src/core/store.ts';
 import { measured } from './measured.ts';
 import { openMemoryStore } from './memory/index.ts';
 import type { OpenStore } from './open.ts';
+import { openPostgresStore } from './postgres/index.ts';
 
 export type { OpenStore } from './open.ts';
 
 /** Every store driver of this service, by its name in NOTIFY_STORE_DRIVER. */
 export const storeDrivers: Readonly<Record<string, OpenStore>> = {
   memory: openMemoryStore,
+  postgres: openPostgresStore,
 };
 
 declare module 'fastify' {

@@ -2,14 +2,13 @@
 import { createECDH, createPrivateKey } from 'node:crypto';
 import { z } from 'zod';
 import { InvalidValue } from './invalid.ts';
+import { parsePostgresDsn } from './postgres-dsn.ts';
 import { fromText, split, url } from './types.ts';
 
-/** A Postgres URL. */
+/** A Postgres URL, or libpq's keywords and values, as it was written. */
 export const postgresDsn = fromText((value) => {
-  if (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value)) return value;
-  throw new InvalidValue(
-    'must be a URL like postgres://user:password@host:5432/database, with special characters percent-encoded',
-  );
+  parsePostgresDsn(value);
+  return value;
 });
 
 /**

@@ -29,7 +29,9 @@ export async function build(
     },
     built,
   );
-  const app = await buildApp(config, overrides);
+  // a machine that is busy with other tests is no overload
+  const pressure = { maxEventLoopDelayMs: 60_000, sampleIntervalMs: 1_000 };
+  const app = await buildApp(config, { pressure, ...overrides });
   t.after(() => app.close());
   const ports = await app.listen();
   const at = (port: number): string => `http://127.0.0.1:${port}`;

@@ -15,10 +15,10 @@ import type {
   Store,
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
+import { isSendable } from '../deliveries.ts';
 import { DeviceTable } from './device-table.ts';
 import { estimateDeviceBytes, estimateRowBytes, inboxBytes } from './estimate.ts';
 import { Room } from './room.ts';
-import { isSendable } from './row.ts';
 import { UserInbox } from './user-inbox.ts';
 
 export interface MemoryStoreOptions {

@@ -1,6 +1,7 @@
 import type { Content, Delivery, EpochMs, Notification, UserKey } from '../../../src/core/glossary.ts';
 import { inAppOf } from '../../../src/core/status.ts';
-import type { NewDelivery, NewNotification } from '../../../src/core/store.ts';
+import type { NewNotification } from '../../../src/core/store.ts';
+import { isSendable, newDelivery } from '../deliveries.ts';
 
 /**
  * What a row counts as, as bits. A row's bits follow from its state by `standingOf` alone; the inbox compares them
@@ -72,30 +73,6 @@ export class Row {
     return (this.standing & standing.listed) !== 0;
   }
 }
-
-const newDelivery = (delivery: NewDelivery): Delivery => ({
-  id: delivery.id,
-  channel: delivery.channel,
-  destination: delivery.destination,
-  provider: delivery.provider,
-  status: delivery.status,
-  reason: delivery.reason,
-  attempts: 0,
-  providerMessageId: '',
-  deliveredAtMs: 0n,
-  ackAtMs: 0n,
-});
-
-/** Whether a provider can be asked to send this now. In-app never is: streams take it from the inbox. */
-export const isSendable = (delivery: Delivery): boolean =>
-  delivery.status === 'pending' &&
-  delivery.channel !== 'in_app' &&
-  delivery.destination !== '' &&
-  delivery.provider !== '';
-
-/** Whether a row with these deliveries is in the inbox from the start. */
-export const isVisible = (deliveries: readonly { channel: string; status: string }[]): boolean =>
-  !deliveries.some((delivery) => delivery.channel === 'in_app' && delivery.status === 'suppressed');
 
 /** The bits that a row's state amounts to. */
 export function standingOf(row: Row): number {

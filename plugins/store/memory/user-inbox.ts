@@ -9,11 +9,11 @@ import {
   type SincePage,
   type SinceQuery,
 } from '../../../src/core/store.ts';
-import { adoptDestinations, afterOutcome } from './deliveries.ts';
+import { adoptDestinations, afterOutcome, isSendable, isVisible } from '../deliveries.ts';
 import { estimateDestinationBytes } from './estimate.ts';
 import { LazyHeap, LazyList } from './ordered.ts';
 import type { Room } from './room.ts';
-import { isEvictable, isOlder, isSendable, isVisible, Row, snapshot, standing, standingOf } from './row.ts';
+import { isEvictable, isOlder, Row, snapshot, standing, standingOf } from './row.ts';
 
 const isListed = (row: Row) => (row.standing & standing.listed) !== 0;
 const isUntaken = (row: Row) => (row.standing & standing.untaken) !== 0;

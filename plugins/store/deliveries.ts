@@ -1,6 +1,31 @@
-import type { Delivery } from '../../../src/core/glossary.ts';
-import { mayMove } from '../../../src/core/status.ts';
-import type { NewDelivery, Outcome } from '../../../src/core/store.ts';
+import type { Delivery } from '../../src/core/glossary.ts';
+import { mayMove } from '../../src/core/status.ts';
+import type { NewDelivery, Outcome } from '../../src/core/store.ts';
+
+/** A delivery as it is stored first. */
+export const newDelivery = (delivery: NewDelivery): Delivery => ({
+  id: delivery.id,
+  channel: delivery.channel,
+  destination: delivery.destination,
+  provider: delivery.provider,
+  status: delivery.status,
+  reason: delivery.reason,
+  attempts: 0,
+  providerMessageId: '',
+  deliveredAtMs: 0n,
+  ackAtMs: 0n,
+});
+
+/** Whether a provider can be asked to send this now. In-app never is: streams take it from the inbox. */
+export const isSendable = (delivery: Delivery): boolean =>
+  delivery.status === 'pending' &&
+  delivery.channel !== 'in_app' &&
+  delivery.destination !== '' &&
+  delivery.provider !== '';
+
+/** Whether a row with these deliveries is in the inbox from the start. */
+export const isVisible = (deliveries: readonly { channel: string; status: string }[]): boolean =>
+  !deliveries.some((delivery) => delivery.channel === 'in_app' && delivery.status === 'suppressed');
 
 /**
  * Gives each delivery that is pending for want of a destination the next one that a repeat brings for its channel.

@@ -1,0 +1,86 @@
+import type { UserKey } from '../../../src/core/glossary.ts';
+import { userKey } from '../../../src/core/user-key.ts';
+import { textArray } from './arrays.ts';
+import type { Statement, Transaction } from './database.ts';
+import { type Counters, counterColumns, toCounters } from './rows.ts';
+
+/** Locks users' rows one after the other, in the order of the keys. */
+const lock: Statement = {
+  name: 'lock_users',
+  text: `
+SELECT u.*
+FROM unnest($1::text[], $2::text[]) AS k (tenant_id, user_id)
+CROSS JOIN LATERAL (
+  SELECT u.tenant_id, u.user_id, ${counterColumns} FROM notify.users u
+  WHERE u.tenant_id = k.tenant_id AND u.user_id = k.user_id FOR UPDATE
+) u`,
+};
+
+const addMissing: Statement = {
+  name: 'add_users',
+  text: `
+INSERT INTO notify.users (tenant_id, user_id)
+SELECT k.tenant_id, k.user_id FROM unnest($1::text[], $2::text[]) AS k (tenant_id, user_id)
+ON CONFLICT DO NOTHING`,
+};
+
+const save: Statement = {
+  name: 'save_counters',
+  text: `
+UPDATE notify.users SET version = $3, unread = $4, unseen = $5, seen_position = $6, next_expiry_ms = $7
+WHERE tenant_id = $1 AND user_id = $2`,
+};
+
+/**
+ * Locks the rows of some users until the transaction ends.
+ *
+ * Everyone locks users before anything else, and in one order, so that no two transactions wait for each other. That is why
+ * rows are not simply added where they are missing: by then others are locked. The transaction starts afresh, adds the
+ * missing ones first, and then locks all.
+ * @param missing `add` creates rows for users who have none
+ * @returns the counters by userKey; without `add` some may be missing
+ */
+export async function lockUsers(
+  tx: Transaction,
+  owners: readonly UserKey[],
+  missing: 'add' | 'skip',
+): Promise<Map<string, Counters>> {
+  const sorted = sortedUsers(owners);
+  const values = [
+    textArray(sorted.map(({ tenantId }) => tenantId)),
+    textArray(sorted.map(({ userId }) => userId)),
+  ];
+  let rows = await tx.run(lock, values);
+  if (missing === 'add' && rows.length < sorted.length) {
+    await tx.restart();
+    await tx.run(addMissing, values);
+    rows = await tx.run(lock, values);
+  }
+  return new Map(
+    rows.map((row) => [
+      userKey({ tenantId: row.tenant_id ?? '', userId: row.user_id ?? '' }),
+      toCounters(row),
+    ]),
+  );
+}
+
+/** Writes the counters of a user whose row is locked. Positions are given by creating alone, which writes them itself. */
+export async function saveCounters(tx: Transaction, owner: UserKey, counters: Counters): Promise<void> {
+  const { version, unread, unseen, seenPosition, nextExpiryMs } = counters;
+  await tx.run(save, [
+    owner.tenantId,
+    owner.userId,
+    version,
+    unread,
+    unseen,
+    seenPosition,
+    nextExpiryMs ?? null,
+  ]);
+}
+
+/** Each user once, in the order in which everyone locks. */
+function sortedUsers(owners: readonly UserKey[]): UserKey[] {
+  if (owners.length < 2) return [...owners];
+  const byKey = new Map(owners.map((owner) => [userKey(owner), owner]));
+  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, owner]) => owner);
+}

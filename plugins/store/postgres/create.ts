@@ -1,0 +1,311 @@
+import type { Content, Notification } from '../../../src/core/glossary.ts';
+import type { CreateOutcome, NewNotification } from '../../../src/core/store.ts';
+import { userKey } from '../../../src/core/user-key.ts';
+import { isSendable, isVisible, newDelivery } from '../deliveries.ts';
+import { plainArray, textArray } from './arrays.ts';
+import { lockUsers } from './counters.ts';
+import type { Database, Statement, Transaction, Value } from './database.ts';
+import { publicFailure, troubleOf } from './errors.ts';
+import { expireLocked } from './expiry.ts';
+import { answerRepeats } from './repeats.ts';
+import { actionsText, type Counters, isExpiryDue, usualInAppProvider } from './rows.ts';
+
+/** Columns of the batch's rows, in the order of the parameters. */
+const rowColumns = [
+  ['id', 'uuid'],
+  ['tenant_id', 'text'],
+  ['user_id', 'text'],
+  // the user's newest position before the batch
+  ['base', 'bigint'],
+  ['visible', 'boolean'],
+  ['created_at_ms', 'bigint'],
+  ['in_app_id', 'uuid'],
+  ['in_app_status', 'text'],
+  ['in_app_reason', 'text'],
+  ['in_app_destination', 'text'],
+  ['in_app_provider', 'text'],
+  ['in_app_ordinal', 'smallint'],
+  ['other_deliveries', 'smallint'],
+  // an array's text: rows have arrays of different lengths
+  ['channels', 'text'],
+  ['notification_id', 'text'],
+  ['expires_at_ms', 'bigint'],
+] as const;
+
+/** Columns that the rows of one call share. */
+const contentColumns = [
+  'type',
+  'subject_ref',
+  'subject_type',
+  'title',
+  'body',
+  'urgency',
+  'data',
+  'action_url',
+  'icon_url',
+  'actions',
+] as const;
+
+const stored = [
+  'id',
+  'tenant_id',
+  'user_id',
+  'created_at_ms',
+  'in_app_id',
+  'in_app_status',
+  'in_app_reason',
+  'in_app_destination',
+  'in_app_provider',
+  'in_app_ordinal',
+  'other_deliveries',
+  'notification_id',
+  'expires_at_ms',
+] as const;
+
+/**
+ * Stores what is new among rows whose users are locked, gives positions and moves the counters. It runs with a snapshot that
+ * is younger than the locks, so it sees whatever was stored under the same keys.
+ *
+ * Two shapes: where few contents are shared by many rows, each is sent once and picked by its number; where every row has its
+ * own, it stands beside the row. (Picking walks the array: a thousand contents by number would cost their square.)
+ */
+function insertStatement(isShared: boolean): Statement {
+  const types = [
+    ...rowColumns.map(([, type]) => type),
+    ...(isShared ? ['int'] : contentColumns.map(() => 'text')),
+  ];
+  const names = [...rowColumns.map(([name]) => name), ...(isShared ? ['content'] : contentColumns)];
+  const arrays = types.map((type, i) => `$${i + 1}::${type}[]`).join(', ');
+  const picked = contentColumns.map((name, i) =>
+    isShared ? `($${types.length + 1 + i}::text[])[f.content]` : `f.${name}`,
+  );
+  return {
+    name: isShared ? 'create_shared' : 'create',
+    text: `
+WITH fresh AS MATERIALIZED (
+  SELECT g.*, count(*) FILTER (WHERE g.visible) OVER (PARTITION BY g.tenant_id, g.user_id ORDER BY g.ord) AS step
+  FROM unnest(${arrays}) WITH ORDINALITY AS g (${names.join(', ')}, ord)
+  WHERE (
+    SELECT n.id FROM notify.notifications n
+    WHERE n.tenant_id = g.tenant_id AND n.user_id = g.user_id AND n.notification_id = g.notification_id
+    LIMIT 1
+  ) IS NULL
+), inserted AS (
+  INSERT INTO notify.notifications (${stored.join(', ')}, channels, position, ${contentColumns.join(', ')})
+  SELECT ${stored.map((name) => `f.${name}`).join(', ')}, f.channels::text[],
+    CASE WHEN f.visible THEN f.base + f.step ELSE 0 END, ${picked.join(', ')}
+  FROM fresh f
+), counted AS (
+  INSERT INTO notify.users AS u (tenant_id, user_id, newest_position, version, unread, unseen, next_expiry_ms)
+  SELECT f.tenant_id, f.user_id, count(*) FILTER (WHERE f.visible), count(*) FILTER (WHERE f.visible),
+    count(f.in_app_id) FILTER (WHERE f.visible), count(f.in_app_id) FILTER (WHERE f.visible),
+    min(f.expires_at_ms) FILTER (WHERE f.visible AND f.in_app_id IS NOT NULL)
+  FROM fresh f GROUP BY f.tenant_id, f.user_id
+  ON CONFLICT (tenant_id, user_id) DO UPDATE SET
+    newest_position = u.newest_position + excluded.newest_position,
+    version = u.version + excluded.version,
+    unread = u.unread + excluded.unread,
+    unseen = u.unseen + excluded.unseen,
+    next_expiry_ms = least(u.next_expiry_ms, excluded.next_expiry_ms)
+)
+SELECT ord, step FROM fresh`,
+  };
+}
+
+const insertOwn = insertStatement(false);
+const insertShared = insertStatement(true);
+
+const insertDeliveries: Statement = {
+  name: 'create_deliveries',
+  text: `
+INSERT INTO notify.deliveries (tenant_id, id, user_id, item_id, ordinal, channel, destination, provider, status, reason,
+  created_at_ms, updated_at_ms)
+SELECT g.*, g.created_at_ms
+FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[],
+  $10::text[], $11::bigint[]) AS g (tenant_id, id, user_id, item_id, ordinal, channel, destination, provider, status, reason,
+  created_at_ms)`,
+};
+
+/**
+ * Stores the rows of some calls in one transaction; where a row does not fit, the calls are stored one by one, and the rows
+ * of that call by halves, until it stands alone.
+ * @returns the outcomes of each call
+ */
+export async function createCalls(
+  db: Database,
+  calls: readonly (readonly NewNotification[])[],
+  now: () => number,
+): Promise<CreateOutcome[][]> {
+  const rows = calls.flat();
+  let outcomes: CreateOutcome[];
+  try {
+    outcomes = await db.transaction((tx) => createRows(tx, rows, now()));
+  } catch (error) {
+    if (troubleOf(error) !== 'row') throw error;
+    if (calls.length === 1) return [await createHalves(db, rows, now, error)];
+    const results: CreateOutcome[][] = [];
+    for (const call of calls) results.push(...(await createCalls(db, [call], now)));
+    return results;
+  }
+  let to = 0;
+  return calls.map((call) => {
+    const from = to;
+    to += call.length;
+    return outcomes.slice(from, to);
+  });
+}
+
+async function createHalves(
+  db: Database,
+  rows: readonly NewNotification[],
+  now: () => number,
+  error: unknown,
+): Promise<CreateOutcome[]> {
+  if (rows.length === 1) return [{ error: publicFailure(error) }];
+  const middle = Math.ceil(rows.length / 2);
+  const halves = [rows.slice(0, middle), rows.slice(middle)];
+  const outcomes: CreateOutcome[] = [];
+  for (const half of halves) outcomes.push(...((await createCalls(db, [half], now))[0] ?? []));
+  return outcomes;
+}
+
+async function createRows(
+  tx: Transaction,
+  rows: readonly NewNotification[],
+  nowMs: number,
+): Promise<CreateOutcome[]> {
+  const users = await lockUsers(tx, rows, 'add');
+  for (const row of rows) {
+    const counters = countersOf(users, row);
+    if (isExpiryDue(counters, nowMs)) users.set(userKey(row), await expireLocked(tx, row, counters, nowMs));
+  }
+  const firsts = firstOfEachKey(rows);
+  const steps = await insert(tx, rows, firsts, users);
+  const outcomes: (CreateOutcome | undefined)[] = rows.map((row, i) => {
+    const step = steps.get(i);
+    return step === undefined ? undefined : created(row, step, countersOf(users, row));
+  });
+  const added = rows.filter((_, i) => steps.has(i));
+  await insertOthers(tx, added);
+  if (added.length < rows.length) await answerRepeats(tx, rows, outcomes, users, nowMs);
+  return outcomes as CreateOutcome[];
+}
+
+/** The indexes of the rows whose key no earlier row of the batch has. */
+function firstOfEachKey(rows: readonly NewNotification[]): number[] {
+  if (rows.length === 1) return [0];
+  const seen = new Set<string>();
+  const firsts: number[] = [];
+  rows.forEach((row, i) => {
+    const user = userKey(row);
+    const key = `${user.length}:${user}${row.content.notificationId}`;
+    if (seen.has(key)) return;
+    seen.add(key);
+    firsts.push(i);
+  });
+  return firsts;
+}
+
+function countersOf(users: ReadonlyMap<string, Counters>, row: NewNotification): Counters {
+  const counters = users.get(userKey(row));
+  if (counters === undefined) throw new Error('a user that was locked has no counters');
+  return counters;
+}
+
+/** @returns by index of the rows that were new: how many of the user's items became visible up to it */
+async function insert(
+  tx: Transaction,
+  rows: readonly NewNotification[],
+  firsts: readonly number[],
+  users: ReadonlyMap<string, Counters>,
+): Promise<Map<number, number>> {
+  const batch = firsts.map((i) => rows[i]).filter((row) => row !== undefined);
+  const numbers = new Map<Content, number>();
+  for (const { content } of batch) if (!numbers.has(content)) numbers.set(content, numbers.size + 1);
+  const isShared = numbers.size * 4 <= batch.length;
+  const inApp = batch.map(({ deliveries }) => {
+    const at = deliveries.findIndex(({ channel }) => channel === 'in_app');
+    return { at, delivery: deliveries[at] };
+  });
+  const contents = isShared ? [...numbers.keys()] : batch.map(({ content }) => content);
+  const values: Value[] = [
+    plainArray(batch.map(({ id }) => id)),
+    textArray(batch.map(({ tenantId }) => tenantId)),
+    textArray(batch.map(({ userId }) => userId)),
+    plainArray(batch.map((row) => countersOf(users, row).newestPosition)),
+    plainArray(batch.map(({ deliveries }) => isVisible(deliveries))),
+    plainArray(batch.map(({ createdAtMs }) => createdAtMs)),
+    plainArray(inApp.map(({ delivery }) => delivery?.id)),
+    textArray(inApp.map(({ delivery }) => delivery?.status)),
+    textArray(inApp.map(({ delivery }) => delivery?.reason || undefined)),
+    textArray(inApp.map(({ delivery }, i) => unless(delivery?.destination, batch[i]?.userId))),
+    textArray(inApp.map(({ delivery }) => unless(delivery?.provider, usualInAppProvider))),
+    plainArray(inApp.map(({ at }) => Math.max(at, 0))),
+    plainArray(batch.map(({ deliveries }, i) => deliveries.length - (inApp[i]?.delivery ? 1 : 0))),
+    textArray(batch.map(({ deliveries }) => `{${deliveries.map(({ channel }) => channel).join(',')}}`)),
+    textArray(batch.map(({ content }) => content.notificationId)),
+    plainArray(batch.map(({ content }) => content.expiresAtMs || undefined)),
+    ...(isShared ? [plainArray(batch.map(({ content }) => numbers.get(content)))] : []),
+    ...contentArrays(contents),
+  ];
+  const found = await tx.run(isShared ? insertShared : insertOwn, values);
+  return new Map(found.map(({ ord, step }) => [firsts[Number(ord) - 1] ?? -1, Number(step)]));
+}
+
+const unless = (value: string | undefined, usual: string | undefined): string | undefined =>
+  value === usual ? undefined : value;
+
+const contentArrays = (contents: readonly Content[]): string[] => [
+  textArray(contents.map(({ type }) => type)),
+  textArray(contents.map(({ subjectRef }) => subjectRef)),
+  textArray(contents.map(({ subjectType }) => subjectType)),
+  textArray(contents.map(({ title }) => title)),
+  textArray(contents.map(({ body }) => body)),
+  textArray(contents.map(({ urgency }) => urgency)),
+  textArray(contents.map(({ data }) => data)),
+  textArray(contents.map(({ actionUrl }) => actionUrl)),
+  textArray(contents.map(({ iconUrl }) => iconUrl)),
+  textArray(contents.map(({ actions }) => actionsText(actions))),
+];
+
+/** Stores the deliveries on other channels than in-app. */
+async function insertOthers(tx: Transaction, rows: readonly NewNotification[]): Promise<void> {
+  const others = rows.flatMap((row) => {
+    const inApp = row.deliveries.findIndex(({ channel }) => channel === 'in_app');
+    return row.deliveries
+      .map((delivery, ordinal) => ({ row, delivery, ordinal }))
+      .filter(({ ordinal }) => ordinal !== inApp);
+  });
+  if (others.length === 0) return;
+  await tx.run(insertDeliveries, [
+    textArray(others.map(({ row }) => row.tenantId)),
+    plainArray(others.map(({ delivery }) => delivery.id)),
+    textArray(others.map(({ row }) => row.userId)),
+    plainArray(others.map(({ row }) => row.id)),
+    plainArray(others.map(({ ordinal }) => ordinal)),
+    textArray(others.map(({ delivery }) => delivery.channel)),
+    textArray(others.map(({ delivery }) => delivery.destination)),
+    textArray(others.map(({ delivery }) => delivery.provider)),
+    textArray(others.map(({ delivery }) => delivery.status)),
+    textArray(others.map(({ delivery }) => delivery.reason)),
+    plainArray(others.map(({ row }) => row.createdAtMs)),
+  ]);
+}
+
+function created(row: NewNotification, step: number, before: Counters): CreateOutcome {
+  const deliveries = row.deliveries.map(newDelivery);
+  const notification: Notification = {
+    ...row.content,
+    tenantId: row.tenantId,
+    userId: row.userId,
+    id: row.id,
+    position: isVisible(row.deliveries) ? before.newestPosition + step : 0,
+    createdAtMs: row.createdAtMs,
+    readAtMs: 0n,
+    archivedAtMs: 0n,
+    seen: false,
+    deliveries,
+  };
+  const attempt = deliveries.filter(isSendable).map(({ id }) => id);
+  return { notification, created: true, attempt, version: before.version + step };
+}

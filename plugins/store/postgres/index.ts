@@ -1,0 +1,79 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { FastifyBaseLogger } from 'fastify';
+import pg from 'pg';
+import { assertMigrated, migrate } from '../../../drizzle/migrate.ts';
+import { parsePostgresDsn } from '../../../src/config.ts';
+import type { OpenStore } from '../open.ts';
+import { connectionConfigs, refusedForTls } from './connection.ts';
+import { Database } from './database.ts';
+import { loggable, troubleOf } from './errors.ts';
+import { PostgresStore } from './postgres-store.ts';
+import { settings } from './settings.ts';
+
+/** The production store. Any number of processes may open it on one database. */
+export const openPostgresStore: OpenStore = async (app, config) => {
+  const { postgres } = config.store;
+  if (postgres === undefined) throw new Error('the configuration has no settings for the postgres store');
+  const direct = await reach(postgres.directDsn, app.log);
+  if (postgres.automigrate) {
+    const applied = await migrate(direct);
+    if (applied > 0) app.log.info({ applied }, 'postgres_migrated');
+  } else await assertMigrated(direct);
+
+  const connection = postgres.dsn === postgres.directDsn ? direct : await reach(postgres.dsn, app.log);
+  const db = new Database({
+    connection,
+    prepare: postgres.prepare,
+    observe(event, error) {
+      if (event === 'lost')
+        app.log.error({ err: error }, 'postgres_lost: answering unavailable until it is back');
+      else if (event === 'back') app.log.info('postgres_back');
+      else app.log.warn({ err: error }, 'postgres_connection_dropped');
+    },
+  });
+  return new PostgresStore(db, app.ambient);
+};
+
+/**
+ * Brings a database's tables up to this version.
+ * @returns how many migrations it applied
+ * @throws InvalidValue for a DSN that is none; SchemaMismatch; Error without anything secret
+ */
+export const migratePostgres = async (dsn: string): Promise<number> => migrate(await reach(dsn));
+
+/**
+ * Finds the way to connect that the server takes, waiting a little for one that is starting.
+ * @throws Error without anything secret
+ */
+export async function reach(dsn: string, log?: Pick<FastifyBaseLogger, 'info'>): Promise<pg.ClientConfig> {
+  const ways = await connectionConfigs(parsePostgresDsn(dsn));
+  const until = performance.now() + settings.bootWaitMs;
+  for (let tries = 1; ; tries++) {
+    let failure: unknown;
+    for (const way of ways) {
+      const client = new pg.Client({ connectionTimeoutMillis: settings.connectTimeoutMs, ...way });
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        await client.end();
+        return way;
+      } catch (error) {
+        failure ??= error;
+        client.end().catch(() => {});
+        if (!refusedForTls(error)) break;
+      }
+    }
+    if (!mayBeStarting(failure) || performance.now() > until)
+      throw new Error('cannot connect to Postgres; check NOTIFY_POSTGRES_DSN and that the database runs', {
+        cause: loggable(failure),
+      });
+    if (tries === 1) log?.info({ wait_ms: settings.bootWaitMs }, 'postgres_awaited: it does not answer yet');
+    await pause(250);
+  }
+}
+
+/** Not for a wrong password or database, which waiting does not mend. */
+function mayBeStarting(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return troubleOf(error) === 'connection' && !/^(28|3D)/.test(code ?? '');
+}

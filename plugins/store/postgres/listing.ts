@@ -1,0 +1,115 @@
+import { notFound } from '../../../src/core/errors.ts';
+import type { InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type { ListQuery, NotificationPage } from '../../../src/core/store.ts';
+import { textArray } from './arrays.ts';
+import type { Database, Row, Statement, Value } from './database.ts';
+import { expireInbox } from './expiry.ts';
+import { lookAt } from './looking.ts';
+import { counterColumns, type Item, itemJson, listed, toNotification, toSummary } from './rows.ts';
+
+/** Later than any position. */
+const noEnd = 2n ** 63n - 1n;
+
+const one: Statement = {
+  name: 'get',
+  text: `
+SELECT u.seen_position, u.next_expiry_ms, n.item
+FROM (
+  SELECT ${itemJson} AS item FROM notify.notifications n
+  WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3 AND ${listed}
+) n
+CROSS JOIN notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2`,
+};
+
+const counts: Statement = {
+  name: 'summary',
+  text: `SELECT ${counterColumns} FROM notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2`,
+};
+
+/** A page and the counters in one snapshot. Each combination of filters is a statement with a plan of its own. */
+const pages = new Map<number, Statement>();
+
+function pageStatement(query: ListQuery): Statement {
+  const hasTypes = query.types.length > 0;
+  const hasChannels = query.channels.length > 0;
+  const shape =
+    Number(query.unreadOnly) + 2 * Number(query.archived) + 4 * Number(hasTypes) + 8 * Number(hasChannels);
+  let statement = pages.get(shape);
+  if (statement === undefined) {
+    const filters = [
+      ...(hasTypes ? ['AND n.type = ANY ($5::text[])'] : []),
+      ...(hasChannels ? [`AND n.channels && $${hasTypes ? 6 : 5}::text[]`] : []),
+    ].join(' ');
+    const page = (conditions: string) => `(
+    SELECT n.position, ${itemJson} AS item FROM notify.notifications n
+    WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.position < $3 AND ${conditions} ${filters}
+    ORDER BY n.position DESC LIMIT $4
+  )`;
+    statement = {
+      name: `list_${shape}`,
+      text: `
+SELECT ${counterColumns},
+  (SELECT json_agg(n.item ORDER BY n.position DESC) FROM (${rowsOf(query, page)}) n) AS page
+FROM notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2`,
+    };
+    pages.set(shape, statement);
+  }
+  return statement;
+}
+
+function rowsOf(query: ListQuery, page: (conditions: string) => string): string {
+  if (!query.unreadOnly) return page(query.archived ? listed : `${listed} AND n.archived_at_ms IS NULL`);
+  if (query.archived) return page(`${listed} AND n.in_app_id IS NOT NULL AND n.read_at_ms IS NULL`);
+  // the unread index has one run of positions per status: the newest of each, merged
+  const runs = ['pending', 'delivered', 'acked', 'failed'].map((status) =>
+    page(
+      `n.in_app_status = '${status}' AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL`,
+    ),
+  );
+  return `SELECT * FROM (${runs.join(' UNION ALL ')}) n ORDER BY n.position DESC LIMIT $4`;
+}
+
+/** @throws NotifyError not_found */
+export async function getNotification(
+  db: Database,
+  owner: UserKey,
+  id: string,
+  nowMs: number,
+): Promise<Notification> {
+  const read = async (): Promise<Row> => {
+    const [row] = await db.read(one, [owner.tenantId, owner.userId, id]);
+    if (row === undefined) throw notFound();
+    return row;
+  };
+  let row = await read();
+  if (row.next_expiry_ms != null && BigInt(row.next_expiry_ms) <= nowMs) {
+    await expireInbox(db, owner, nowMs);
+    row = await read();
+  }
+  return toNotification(owner, JSON.parse(row.item ?? '') as Item, Number(row.seen_position));
+}
+
+export async function listNotifications(
+  db: Database,
+  owner: UserKey,
+  query: ListQuery,
+  nowMs: number,
+): Promise<NotificationPage> {
+  const values: Value[] = [owner.tenantId, owner.userId, query.before ?? noEnd, query.limit + 1];
+  if (query.types.length > 0) values.push(textArray(query.types));
+  if (query.channels.length > 0) values.push(textArray(query.channels));
+  const { rows, counters } = await lookAt(db, owner, nowMs, pageStatement(query), values);
+  const items = JSON.parse(rows[0]?.page ?? '[]') as Item[];
+  return {
+    notifications: items
+      .slice(0, query.limit)
+      .map((item) => toNotification(owner, item, counters.seenPosition)),
+    more: items.length > query.limit,
+    summary: toSummary(counters),
+  };
+}
+
+export async function inboxSummary(db: Database, owner: UserKey, nowMs: number): Promise<InboxSummary> {
+  const { counters } = await lookAt(db, owner, nowMs, counts, [owner.tenantId, owner.userId]);
+  return toSummary(counters);
+}

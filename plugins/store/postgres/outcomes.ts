@@ -1,0 +1,128 @@
+import { isUuid } from '../../../src/core/ambient.ts';
+import type { UserKey } from '../../../src/core/glossary.ts';
+import type { Outcome } from '../../../src/core/store.ts';
+import { userKey } from '../../../src/core/user-key.ts';
+import { plainArray, textArray } from './arrays.ts';
+import { lockUsers, saveCounters } from './counters.ts';
+import type { Database, Row, Statement, Transaction, Value } from './database.ts';
+
+const given = `unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::int[])
+  AS o (tenant_id, user_id, item_id, id, status, reason, message_id, at_ms, attempts)`;
+
+/** Whether an outcome counts: pending may become anything, delivered only acked (status.ts). */
+const moves = (status: string) => `(${status} = 'pending' OR ${status} = 'delivered' AND o.status = 'acked')`;
+const taken = (column: string) =>
+  `CASE WHEN o.status IN ('delivered', 'acked') THEN coalesce(${column}, o.at_ms) ELSE ${column} END`;
+
+/** In-app deliveries. The rows are met in the order of the parameters, which is that of their keys. */
+const writeInApp: Statement = {
+  name: 'outcomes_in_app',
+  text: `
+UPDATE notify.notifications n SET
+  in_app_status = o.status,
+  in_app_reason = o.reason,
+  in_app_attempts = n.in_app_attempts + o.attempts,
+  in_app_message_id = coalesce(nullif(o.message_id, ''), n.in_app_message_id),
+  in_app_delivered_at_ms = ${taken('n.in_app_delivered_at_ms')},
+  in_app_ack_at_ms = CASE WHEN o.status = 'acked' THEN o.at_ms ELSE n.in_app_ack_at_ms END
+FROM ${given}
+WHERE n.tenant_id = o.tenant_id AND n.id = o.item_id AND n.user_id = o.user_id AND n.in_app_id = o.id
+  AND ${moves('n.in_app_status')}
+RETURNING n.in_app_id AS id, n.tenant_id, n.user_id, n.position, n.in_app_status,
+  n.position > 0 AND n.deleted_at_ms IS NULL AS was_listed,
+  n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AS was_unread`,
+};
+
+const writeOthers: Statement = {
+  name: 'outcomes',
+  text: `
+UPDATE notify.deliveries d SET
+  status = o.status,
+  reason = o.reason,
+  attempts = d.attempts + o.attempts,
+  provider_message_id = coalesce(nullif(o.message_id, ''), d.provider_message_id),
+  delivered_at_ms = ${taken('d.delivered_at_ms')},
+  ack_at_ms = CASE WHEN o.status = 'acked' THEN o.at_ms ELSE d.ack_at_ms END,
+  updated_at_ms = o.at_ms
+FROM ${given}
+WHERE d.tenant_id = o.tenant_id AND d.id = o.id AND d.user_id = o.user_id AND d.item_id = o.item_id
+  AND ${moves('d.status')}`,
+};
+
+/** Writes the outcomes of some calls, in their order. */
+export async function recordOutcomes(db: Database, outcomes: readonly Outcome[]): Promise<void> {
+  const known = outcomes.filter(({ id, deliveryId }) => isUuid(id) && isUuid(deliveryId));
+  if (known.length === 0) return;
+  const rounds = inRounds(known);
+  const [only] = rounds;
+  const suppressed = known.filter(({ status }) => status === 'suppressed');
+  if (only !== undefined && rounds.length === 1 && suppressed.length === 0) {
+    // outcomes stand each for itself: there is nothing to do as one
+    const values = valuesOf(only);
+    const written = await db.write(writeInApp, values);
+    const rest = only.filter(notIn(written));
+    if (rest.length > 0) await db.write(writeOthers, valuesOf(rest));
+    return;
+  }
+  await db.transaction(async (tx) => {
+    // a suppressed item leaves its inbox: users are locked before anything else
+    const users = suppressed.length > 0 ? await lockUsers(tx, suppressed, 'skip') : new Map();
+    for (const round of rounds) {
+      const written = await tx.run(writeInApp, valuesOf(round));
+      const rest = round.filter(notIn(written));
+      if (rest.length > 0) await tx.run(writeOthers, valuesOf(rest));
+      for (const row of written) if (row.in_app_status === 'suppressed') await leave(tx, row, users);
+    }
+  });
+}
+
+/** Takes an item out of the counts that an outcome took out of the inbox. */
+async function leave(tx: Transaction, row: Row, users: Awaited<ReturnType<typeof lockUsers>>): Promise<void> {
+  const owner: UserKey = { tenantId: row.tenant_id ?? '', userId: row.user_id ?? '' };
+  const before = users.get(userKey(owner));
+  if (before === undefined || row.was_listed !== 't') return;
+  const step = row.was_unread === 't' ? 1 : 0;
+  const after = {
+    ...before,
+    version: before.version + 1,
+    unread: before.unread - step,
+    unseen: before.unseen - (Number(row.position) > before.seenPosition ? step : 0),
+  };
+  users.set(userKey(owner), after);
+  await saveCounters(tx, owner, after);
+}
+
+/** Several outcomes of one delivery are written one after the other: the first of each, then the second of each. */
+function inRounds(outcomes: readonly Outcome[]): Outcome[][] {
+  const counts = new Map<string, number>();
+  const rounds: Outcome[][] = [];
+  for (const outcome of outcomes) {
+    const round = counts.get(outcome.deliveryId) ?? 0;
+    counts.set(outcome.deliveryId, round + 1);
+    rounds[round] ??= [];
+    rounds[round].push(outcome);
+  }
+  for (const round of rounds) round.sort(byKey);
+  return rounds;
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const byKey = (a: Outcome, b: Outcome): number =>
+  compare(a.tenantId, b.tenantId) || compare(a.id, b.id) || compare(a.deliveryId, b.deliveryId);
+
+const notIn = (written: readonly Row[]): ((outcome: Outcome) => boolean) => {
+  const ids = new Set(written.map(({ id }) => id));
+  return ({ deliveryId }) => !ids.has(deliveryId.toLowerCase());
+};
+
+const valuesOf = (outcomes: readonly Outcome[]): Value[] => [
+  textArray(outcomes.map(({ tenantId }) => tenantId)),
+  textArray(outcomes.map(({ userId }) => userId)),
+  plainArray(outcomes.map(({ id }) => id)),
+  plainArray(outcomes.map(({ deliveryId }) => deliveryId)),
+  textArray(outcomes.map(({ status }) => status)),
+  textArray(outcomes.map(({ reason }) => reason)),
+  textArray(outcomes.map(({ providerMessageId }) => providerMessageId)),
+  plainArray(outcomes.map(({ atMs }) => atMs)),
+  plainArray(outcomes.map(({ attempts }) => attempts)),
+];

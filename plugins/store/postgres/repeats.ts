@@ -1,0 +1,107 @@
+import type { Delivery, Notification } from '../../../src/core/glossary.ts';
+import type { CreateOutcome, NewNotification } from '../../../src/core/store.ts';
+import { userKey } from '../../../src/core/user-key.ts';
+import { adoptDestinations, isSendable } from '../deliveries.ts';
+import { plainArray, textArray } from './arrays.ts';
+import type { Row, Statement, Transaction } from './database.ts';
+import { type Counters, type Item, itemJson, toNotification } from './rows.ts';
+
+const byKeys: Statement = {
+  name: 'by_keys',
+  text: `
+SELECT k.ord, n.*
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (tenant_id, user_id, notification_id, ord)
+CROSS JOIN LATERAL (
+  SELECT ${itemJson} AS item, n.deleted_at_ms FROM notify.notifications n
+  WHERE n.tenant_id = k.tenant_id AND n.user_id = k.user_id AND n.notification_id = k.notification_id LIMIT 1
+) n`,
+};
+
+/** A delivery that has moved on meanwhile takes nothing. */
+const adopt: Statement = {
+  name: 'adopt',
+  text: `
+UPDATE notify.deliveries d
+SET destination = k.destination, provider = k.provider, reason = k.reason, updated_at_ms = $7
+FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+  AS k (tenant_id, item_id, id, destination, provider, reason)
+WHERE d.tenant_id = k.tenant_id AND d.item_id = k.item_id AND d.id = k.id AND d.status = 'pending' AND d.reason = 'no_destination'
+RETURNING d.id`,
+};
+
+/** A delivery with the destination that it took. */
+interface Adopted {
+  readonly tenantId: string;
+  readonly itemId: string;
+  readonly delivery: Delivery;
+}
+
+/** Fills in the outcomes that are still missing: those of rows that are stored already. */
+export async function answerRepeats(
+  tx: Transaction,
+  rows: readonly NewNotification[],
+  outcomes: (CreateOutcome | undefined)[],
+  users: ReadonlyMap<string, Counters>,
+  nowMs: number,
+): Promise<void> {
+  const repeats = rows.flatMap((row, i) => (outcomes[i] === undefined ? [{ row, i }] : []));
+  const found = await tx.run(byKeys, [
+    textArray(repeats.map(({ row }) => row.tenantId)),
+    textArray(repeats.map(({ row }) => row.userId)),
+    textArray(repeats.map(({ row }) => row.content.notificationId)),
+  ]);
+  /** By notification, so that what one repeat brings is there for the next. */
+  const current = new Map<string, Notification>();
+  const adopted = new Map<string, Adopted>();
+  for (const stored of found) {
+    const repeat = repeats[Number(stored.ord) - 1];
+    if (repeat === undefined) continue;
+    const { row, i } = repeat;
+    const seenPosition = users.get(userKey(row))?.seenPosition ?? 0;
+    const item = JSON.parse(stored.item ?? '') as Item;
+    const known = current.get(item[0]) ?? toNotification(row, item, seenPosition);
+    const deliveries = mayAdopt(stored, known, nowMs)
+      ? adoptDestinations(known.deliveries, row.deliveries)
+      : known.deliveries;
+    const taken = deliveries.filter((delivery, at) => delivery !== known.deliveries[at]);
+    const notification = taken.length > 0 ? { ...known, deliveries } : known;
+    for (const delivery of taken)
+      adopted.set(delivery.id, { delivery, itemId: known.id, tenantId: row.tenantId });
+    current.set(known.id, notification);
+    outcomes[i] = {
+      notification,
+      created: false,
+      attempt: taken.filter(isSendable).map(({ id }) => id),
+      version: 0,
+    };
+  }
+  if (adopted.size === 0) return;
+  const stored = await storeAdopted(tx, [...adopted.values()], nowMs);
+  for (const { i } of repeats) {
+    const outcome = outcomes[i];
+    if (outcome !== undefined && 'attempt' in outcome)
+      outcomes[i] = { ...outcome, attempt: outcome.attempt.filter((id) => stored.has(id)) };
+  }
+}
+
+/** Nothing is sent any more for an item that was deleted or has expired. */
+const mayAdopt = (stored: Row, { expiresAtMs }: Notification, nowMs: number): boolean =>
+  stored.deleted_at_ms == null && (expiresAtMs === 0n || expiresAtMs > nowMs);
+
+/** @returns the ids of those that still waited for a destination */
+async function storeAdopted(
+  tx: Transaction,
+  adopted: readonly Adopted[],
+  nowMs: number,
+): Promise<Set<string | null | undefined>> {
+  const rows = await tx.run(adopt, [
+    textArray(adopted.map(({ tenantId }) => tenantId)),
+    plainArray(adopted.map(({ itemId }) => itemId)),
+    plainArray(adopted.map(({ delivery }) => delivery.id)),
+    textArray(adopted.map(({ delivery }) => delivery.destination)),
+    textArray(adopted.map(({ delivery }) => delivery.provider)),
+    textArray(adopted.map(({ delivery }) => delivery.reason)),
+    nowMs,
+  ]);
+  return new Set(rows.map(({ id }) => id));
+}
