@@ -6,8 +6,10 @@ interface Waiting<In, Out> {
 }
 
 export interface CoalesceOptions<In> {
-  /** Batches under way at the same time. */
+  /** Batches under way at the same time, at most. */
   readonly concurrency: number;
+  /** The next batch does not wait for one that is under way once it has gathered this weight, or this time has passed. */
+  readonly ahead?: { readonly weight: number; readonly afterMs: number };
   /** How much of a batch an item takes. */
   readonly weigh: (item: In) => number;
   /** A batch is full at this; an item that is heavier goes alone. */
@@ -23,7 +25,9 @@ export class Coalescer<In, Out> {
   readonly #options: CoalesceOptions<In>;
   #waiting: Waiting<In, Out>[] = [];
   #running = 0;
+  #weight = 0;
   #scheduled = false;
+  #timer: NodeJS.Timeout | undefined;
   #idle: (() => void)[] = [];
 
   /** @param flush writes some items and answers one result for each; what it throws fails all of them */
@@ -34,7 +38,9 @@ export class Coalescer<In, Out> {
 
   submit(item: In): Promise<Out> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, weight: this.#options.weigh(item), resolve, reject });
+      const weight = this.#options.weigh(item);
+      this.#waiting.push({ item, weight, resolve, reject });
+      this.#weight += weight;
       this.#schedule();
     });
   }
@@ -48,12 +54,29 @@ export class Coalescer<In, Out> {
   /** After the calls that arrive in the same turn of the event loop. */
   #schedule(): void {
     if (this.#scheduled || this.#running >= this.#options.concurrency) return;
+    if (this.#running > 0 && !this.#goesAhead()) return;
     this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      if (this.#waiting.length > 0) void this.#run(this.#take());
-      if (this.#waiting.length > 0) this.#schedule();
-    });
+    setImmediate(() => this.#start());
+  }
+
+  #start(): void {
+    this.#scheduled = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#waiting.length > 0) void this.#run(this.#take());
+    if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  /** Whether what waits may be written beside what is under way; if not, it may after a while. */
+  #goesAhead(): boolean {
+    const { ahead } = this.#options;
+    if (ahead === undefined || this.#weight >= ahead.weight) return true;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#scheduled || this.#running >= this.#options.concurrency) return;
+      this.#start();
+    }, ahead.afterMs);
+    return false;
   }
 
   #take(): Waiting<In, Out>[] {
@@ -64,6 +87,7 @@ export class Coalescer<In, Out> {
       weight += next;
       count++;
     }
+    this.#weight = count === this.#waiting.length ? 0 : this.#weight - weight;
     return this.#waiting.splice(0, count);
   }
 

@@ -43,6 +43,7 @@ export class PostgresStore implements Store {
     const now = () => this.#clock.now();
     this.#creates = new Coalescer((calls) => createCalls(db, calls, now), {
       concurrency: settings.flushers,
+      ahead: { weight: settings.aheadShare, afterMs: settings.aheadAfterMs },
       weigh: weightOf,
       batchWeight: 1,
     });
