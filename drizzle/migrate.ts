@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
@@ -5,7 +6,7 @@ import pg from 'pg';
 
 /** Where the record of applied migrations is: beside the tables, so that one database can hold other services too. */
 const record = {
-  migrationsFolder: new URL('../migrations', import.meta.url).pathname,
+  migrationsFolder: fileURLToPath(new URL('../migrations', import.meta.url)),
   migrationsSchema: 'notify',
   migrationsTable: 'migrations',
 };

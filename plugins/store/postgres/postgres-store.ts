@@ -15,6 +15,7 @@ import type {
   SinceQuery,
   Store,
 } from '../../../src/core/store.ts';
+import { userKey } from '../../../src/core/user-key.ts';
 import { changeInbox } from './changes.ts';
 import { Coalescer } from './coalesce.ts';
 import { createCalls } from './create.ts';
@@ -60,12 +61,12 @@ export class PostgresStore implements Store {
     this.#db.assertOpen();
     if (batch.length === 0) return [];
     if (batch.length <= settings.rowsPerFlush) return this.#safe(this.#creates.submit(batch));
-    // one part after the other, since a later row may be a repeat of an earlier one, or the same user's next
+    const parts = inParts(batch);
+    const write = (part: readonly NewNotification[]) => this.#safe(this.#creates.submit(part));
+    if (hasDistinctUsers(batch)) return (await Promise.all(parts.map(write))).flat();
+    // one after the other, since a later row may be a repeat of an earlier one, or the same user's next
     const outcomes: CreateOutcome[] = [];
-    for (let from = 0; from < batch.length; from += settings.rowsPerFlush)
-      outcomes.push(
-        ...(await this.#safe(this.#creates.submit(batch.slice(from, from + settings.rowsPerFlush)))),
-      );
+    for (const part of parts) outcomes.push(...(await write(part)));
     return outcomes;
   }
 
@@ -128,6 +129,17 @@ export class PostgresStore implements Store {
     }
   }
 }
+
+/** Parts of about the same size, none larger than a batch. */
+function inParts(batch: readonly NewNotification[]): NewNotification[][] {
+  const size = Math.ceil(batch.length / Math.ceil(batch.length / settings.rowsPerFlush));
+  const parts: NewNotification[][] = [];
+  for (let from = 0; from < batch.length; from += size) parts.push(batch.slice(from, from + size));
+  return parts;
+}
+
+const hasDistinctUsers = (batch: readonly NewNotification[]): boolean =>
+  new Set(batch.map((row) => userKey(row))).size === batch.length;
 
 /** The share of a batch that a call takes, by rows or by the length of its texts, whichever is more. */
 function weightOf(call: readonly NewNotification[]): number {
