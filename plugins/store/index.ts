@@ -4,14 +4,14 @@ import type { Store } from '../../src/core/store.ts';
 import { measured } from './measured.ts';
 import { openMemoryStore } from './memory/index.ts';
 import type { OpenStore } from './open.ts';
-import { openPostgresStore } from './postgres/index.ts';
 
 export type { OpenStore } from './open.ts';
 
 /** Every store driver of this service, by its name in NOTIFY_STORE_DRIVER. */
 export const storeDrivers: Readonly<Record<string, OpenStore>> = {
   memory: openMemoryStore,
-  postgres: openPostgresStore,
+  // its libraries take a third of a boot that does not need them
+  postgres: async (app, config) => (await import('./postgres/index.ts')).openPostgresStore(app, config),
 };
 
 declare module 'fastify' {
