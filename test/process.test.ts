@@ -289,7 +289,7 @@ describe('npm run dev', () => {
     };
     const npm = new TestProcess(t, 'npm', ['run', 'dev'], env, { detached: true });
     const { client } = await npm.logged('server_listen');
-    assert.match(npm.stderr, /Playground +http:\/\/localhost:\d+\//);
+    await eventually('the banner', () => /Playground +http:\/\/localhost:\d+\//.test(npm.stderr));
     npm.kill('SIGTERM');
     await eventually('the port is closed', () =>
       fetch(`http://127.0.0.1:${client}/`).then(

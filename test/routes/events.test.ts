@@ -848,21 +848,29 @@ describe('attacks', () => {
 
   it('a parameter that is given twice counts once, as the first', async (t) => {
     const service = await serve(t);
-    const opened = await fetch(
-      `${service.url.client}/v1/events?access_token=dev:alice:demo&access_token=dev:bob:demo&last_event_id=1&last_event_id=0`,
+    await service.notify('alice', { title: 'of alice' });
+    await service.notify('bob', { title: 'of bob' });
+    const stream = await service.openAs({
+      query: [
+        ['access_token', 'dev:alice:demo'],
+        ['access_token', 'dev:bob:demo'],
+        ['last_event_id', '0'],
+        ['last_event_id', 'nonsense'],
+      ],
+    });
+    await stream.next('inbox');
+    assert.deepEqual(
+      stream.events.map(({ kind }) => kind),
+      ['heartbeat', 'notification', 'inbox'],
     );
-    t.after(() => opened.body?.cancel());
-    assert.equal(opened.status, 200);
-    const reader = opened.body?.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    while (!text.includes('event: inbox')) text += (await reader?.read())?.value ?? '';
-    await reader?.cancel();
-    assert.match(text, /event: reset/);
-    const refused = await fetch(
-      `${service.url.client}/v1/events?access_token=nonsense&access_token=dev:alice:demo`,
-    );
+    assert.match(stream.text(), /of alice/);
+    const refused = await service.openAs({
+      query: [
+        ['access_token', 'nonsense'],
+        ['access_token', 'dev:alice:demo'],
+      ],
+    });
     assert.equal(refused.status, 401);
-    await refused.body?.cancel();
   });
 
   it('other methods open no stream', async (t) => {

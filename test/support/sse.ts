@@ -11,8 +11,8 @@ export interface SseEvent {
 }
 
 export interface SseRequest {
-  /** Query parameters, encoded here. */
-  readonly query?: Readonly<Record<string, string>>;
+  /** Query parameters, encoded here; as pairs where one is to come twice. */
+  readonly query?: Readonly<Record<string, string>> | [name: string, value: string][];
   readonly headers?: Readonly<Record<string, string>>;
   readonly httpVersion?: 1 | 2;
 }
@@ -41,7 +41,8 @@ export interface SseStream {
 
 /** Opens GET /v1/events on a connection of its own and resolves with its head. */
 export async function openEvents(base: string, request: SseRequest = {}): Promise<SseStream> {
-  const path = `/v1/events${request.query ? `?${new URLSearchParams(request.query)}` : ''}`;
+  const query = new URLSearchParams(request.query).toString();
+  const path = `/v1/events${query === '' ? '' : `?${query}`}`;
   return request.httpVersion === 2
     ? openHttp2(base, path, request.headers ?? {})
     : openHttp1(base, path, request.headers ?? {});
