@@ -1,6 +1,7 @@
 import autocannon from 'autocannon';
+import { freePort } from '../src/dev/free-port.ts';
 import { type Figure, median } from './figures.ts';
-import { answers, freePort, start, startService } from './processes.ts';
+import { answers, start, startService } from './processes.ts';
 
 const connections = 64;
 const seconds = 4;

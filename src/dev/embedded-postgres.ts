@@ -16,10 +16,10 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 
 /** This machine cannot run Postgres from the development packages. The message says why and what to do. */
 export class NoEmbeddedPostgres extends Error {
@@ -311,14 +311,4 @@ function collect(child: ChildProcess): () => string {
     text = (text + chunk).slice(-2_000);
   });
   return () => text.trim();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
