@@ -70,6 +70,10 @@ export const notifications = notify.table(
     readAtMs: ms('read_at_ms'),
     archivedAtMs: ms('archived_at_ms'),
     deletedAtMs: ms('deleted_at_ms'),
+    /** Hidden until then, with position 0; null: not snoozed. */
+    snoozedUntilMs: ms('snoozed_until_ms'),
+    /** When it appears, comes back or expires; null: nothing is to come. */
+    dueAtMs: ms('due_at_ms'),
 
     /** The in-app delivery; null id: there is none. */
     inAppId: uuid('in_app_id'),
@@ -82,7 +86,6 @@ export const notifications = notify.table(
     inAppMessageId: text('in_app_message_id'),
     inAppDeliveredAtMs: ms('in_app_delivered_at_ms'),
     inAppAckAtMs: ms('in_app_ack_at_ms'),
-    inAppAttempts: integer('in_app_attempts').notNull().default(0),
     /** Its place among all deliveries of the notification. */
     inAppOrdinal: smallint('in_app_ordinal').notNull().default(0),
     /** How many rows `deliveries` has for it. */
@@ -107,7 +110,8 @@ export const notifications = notify.table(
     // one item by its id: getNotification, changes of one item, outcomes
     primaryKey({ columns: [t.tenantId, t.id] }),
     // the idempotency key: whether a notification is a repeat
-    uniqueIndex('notifications_key').on(t.tenantId, t.userId, t.notificationId),
+    // (in this order, for cancelling it for everybody)
+    uniqueIndex('notifications_key').on(t.tenantId, t.notificationId, t.userId),
     // listNotifications and streams: an inbox by position
     index('notifications_position').on(t.tenantId, t.userId, t.position),
     // unread items: the unread list, read_up_to, seen_up_to; with status pending what no stream has taken
@@ -126,6 +130,8 @@ export const notifications = notify.table(
       .where(
         sql`expires_at_ms IS NOT NULL AND in_app_status = 'pending' AND read_at_ms IS NULL AND archived_at_ms IS NULL AND deleted_at_ms IS NULL`,
       ),
+    // what is due with items: advanceItems
+    index('notifications_due').on(t.tenantId, t.dueAtMs).where(sql`due_at_ms IS NOT NULL`),
   ],
 );
 
@@ -145,12 +151,16 @@ export const deliveries = notify.table(
     status: key('status').notNull(),
     reason: text('reason').notNull(),
     attempts: integer('attempts').notNull().default(0),
-    /** Null: nothing polls it. */
+    /** When it is attempted next or its lease ends; null: nothing polls it. Only of pending ones. */
     dueAtMs: ms('due_at_ms'),
+    /** Its horizon counts from here. */
+    firstDueAtMs: ms('first_due_at_ms'),
+    /** Who attempts it; with a due time in the past its holder died. */
     leaseToken: uuid('lease_token'),
-    leaseUntilMs: ms('lease_until_ms'),
     /** Leases that ran out without an outcome. */
     crashes: integer('crashes').notNull().default(0),
+    /** Every attempt, oldest first, as JSON: [started ms, duration ms, provider, status, reason, detail]. */
+    attemptLog: words('attempt_log').notNull().default([]),
     providerMessageId: text('provider_message_id').notNull().default(''),
     deliveredAtMs: ms('delivered_at_ms'),
     ackAtMs: ms('ack_at_ms'),
@@ -160,10 +170,12 @@ export const deliveries = notify.table(
   (t) => [
     // all deliveries of a notification, wherever that is shown; and one of them: outcomes
     primaryKey({ columns: [t.tenantId, t.itemId, t.id] }),
-    // the outbox: what is due
-    index('deliveries_due')
-      .on(t.tenantId, t.dueAtMs)
-      .where(sql`due_at_ms IS NOT NULL AND status = 'pending'`),
+    // the outbox: what is due of a channel; which tenants and channels have something due
+    index('deliveries_due').on(t.tenantId, t.channel, t.dueAtMs).where(sql`due_at_ms IS NOT NULL`),
+    // one of them by its id alone: getDelivery, retryDeliveries
+    uniqueIndex('deliveries_id').on(t.tenantId, t.id),
+    // what failed when: retryDeliveries
+    index('deliveries_failed').on(t.tenantId, t.channel, t.updatedAtMs).where(sql`status = 'failed'`),
   ],
 );
 

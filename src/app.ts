@@ -15,7 +15,9 @@ import channels, {
   type ProviderTable,
   providerRegistry,
 } from '../plugins/channels/index.ts';
+import deliveries from '../plugins/deliveries/index.ts';
 import devices from '../plugins/devices/index.ts';
+import dispatcher from '../plugins/dispatcher/index.ts';
 import inbox from '../plugins/inbox/index.ts';
 import liveHub from '../plugins/live-hub/index.ts';
 import metrics from '../plugins/metrics/index.ts';
@@ -28,12 +30,14 @@ import health, { type Readiness } from '../routes/health/index.ts';
 import metricsRoute from '../routes/metrics/index.ts';
 import playground from '../routes/playground/index.ts';
 import rpc from '../routes/rpc/index.ts';
+import { deliveryService } from '../routes/rpc/services/delivery.ts';
 import { inboxService } from '../routes/rpc/services/inbox.ts';
 import { notificationClient } from '../routes/rpc/services/notification-client.ts';
 import { notificationInternal } from '../routes/rpc/services/notification-internal.ts';
 import { producer } from '../routes/rpc/services/producer.ts';
 import type { Built, Config } from './config.ts';
 import type { Ambient } from './core/ambient.ts';
+import type { DispatcherSettings } from './core/dispatcher/settings.ts';
 import type { Channel } from './core/glossary.ts';
 import { http1AndHttp2, type ListenerLimits } from './listener.ts';
 import { loadModules, type UserModule } from './modules.ts';
@@ -47,7 +51,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins'],
+  features: ['plugins', 'retry'],
 };
 
 /** What tests and embedders may replace. */
@@ -58,6 +62,7 @@ export interface Overrides {
   readonly plugins?: readonly UserModule[];
   readonly pressure?: PressureLimits;
   readonly listener?: Partial<ListenerLimits>;
+  readonly dispatcher?: Partial<DispatcherSettings>;
 }
 
 /** The listeners' own addresses, once they listen. */
@@ -126,7 +131,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await client.register(events, { liveEnabled: config.live.enabled });
 
     const internal = await listener(limits);
-    await internal.register(rpc, { services: [notificationInternal(internal), producer(internal)] });
+    await internal.register(rpc, {
+      services: [notificationInternal(internal), producer(internal), deliveryService(internal)],
+    });
 
     if (config.auth.devMode) {
       const facts = () => ({
@@ -200,7 +207,9 @@ async function buildCore(
     await core.register(store, { config, drivers });
     await core.register(channels, { config, table });
     await core.register(liveHub, { live: config.live });
+    await core.register(dispatcher, { config, settings: overrides.dispatcher });
     await core.register(notifier, { config });
+    await core.register(deliveries);
     await core.register(inbox);
     await core.register(devices);
     await core.ready();
@@ -221,6 +230,7 @@ const shared = [
   'providers',
   'liveHub',
   'notifier',
+  'deliveries',
   'inbox',
   'devices',
 ] as const satisfies readonly (keyof FastifyInstance)[];

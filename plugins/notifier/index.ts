@@ -1,6 +1,5 @@
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
-import { Attempts } from '../../src/core/notifier/attempts.ts';
 import { Notifier } from '../../src/core/notifier/notifier.ts';
 
 declare module 'fastify' {
@@ -9,14 +8,10 @@ declare module 'fastify' {
   }
 }
 
-/** What a producer calls. On close, attempts that are under way are finished first. */
+/** What a producer calls. */
 export default fp<{ config: Config }>(
   async (app, { config }) => {
-    const { store, liveHub: hub, providers, ambient, meters, log } = app;
-    const attempts = new Attempts(ambient, ({ channel, provider, status, durationMs, error }) => {
-      meters.send(channel, provider, status, durationMs / 1000);
-      if (error !== undefined) log.warn({ channel, provider, status, err: error }, 'send_failed');
-    });
+    const { store, liveHub: hub, providers, attempts, ambient, log } = app;
     app.decorate(
       'notifier',
       new Notifier(
@@ -29,7 +24,6 @@ export default fp<{ config: Config }>(
         (what, error) => log.error({ err: error, what }, 'notify_failed'),
       ),
     );
-    app.addHook('preClose', () => attempts.settled());
   },
-  { name: 'notifier', dependencies: ['ambient', 'store', 'live-hub', 'providers', 'notify-metrics'] },
+  { name: 'notifier', dependencies: ['ambient', 'store', 'live-hub', 'providers', 'dispatcher'] },
 );

@@ -1,37 +1,60 @@
-import type { Delivery } from '../../src/core/glossary.ts';
+import type { Delivery, EpochMs } from '../../src/core/glossary.ts';
+import type { Outcome } from '../../src/core/outbox.ts';
 import { mayMove } from '../../src/core/status.ts';
-import type { NewDelivery, Outcome } from '../../src/core/store.ts';
+import type { NewDelivery, NewNotification } from '../../src/core/store.ts';
 
-/** A delivery as it is stored first. */
-export const newDelivery = (delivery: NewDelivery): Delivery => ({
-  id: delivery.id,
-  channel: delivery.channel,
-  destination: delivery.destination,
-  provider: delivery.provider,
-  status: delivery.status,
-  reason: delivery.reason,
-  attempts: 0,
-  providerMessageId: '',
-  deliveredAtMs: 0n,
-  ackAtMs: 0n,
-});
+/**
+ * A delivery as it is stored first.
+ * @param dueAtMs when it is due, or the end of the caller's lease on it, where a provider can be asked to send it
+ */
+export function newDelivery(delivery: NewDelivery, row: NewNotification, dueAtMs: EpochMs): Delivery {
+  const due = isSendable(delivery);
+  return {
+    id: delivery.id,
+    channel: delivery.channel,
+    destination: delivery.destination,
+    provider: delivery.provider,
+    status: delivery.status,
+    reason: delivery.reason,
+    attempts: 0,
+    providerMessageId: '',
+    deliveredAtMs: 0n,
+    ackAtMs: 0n,
+    dueAtMs: due ? dueAtMs : 0n,
+    firstDueAtMs: due ? row.appearsAtMs || row.createdAtMs : 0n,
+  };
+}
 
-/** Whether a provider can be asked to send this now. In-app never is: streams take it from the inbox. */
-export const isSendable = (delivery: Delivery): boolean =>
+/** Whether a provider can be asked to send this. In-app never is: streams take it from the inbox. */
+export const isSendable = (
+  delivery: Pick<Delivery, 'status' | 'channel' | 'destination' | 'provider'>,
+): boolean =>
   delivery.status === 'pending' &&
   delivery.channel !== 'in_app' &&
   delivery.destination !== '' &&
   delivery.provider !== '';
 
-/** Whether a row with these deliveries is in the inbox from the start. */
-export const isVisible = (deliveries: readonly { channel: string; status: string }[]): boolean =>
-  !deliveries.some((delivery) => delivery.channel === 'in_app' && delivery.status === 'suppressed');
+/** Whether a row is in the inbox from the start. */
+export const isVisible = (row: NewNotification): boolean =>
+  row.appearsAtMs === 0n &&
+  !row.deliveries.some((delivery) => delivery.channel === 'in_app' && delivery.status === 'suppressed');
+
+/** When something is due with a new item itself: it appears, or expires; 0n: nothing is. */
+export function itemDueAtMs(row: NewNotification): EpochMs {
+  if (row.deliveries.every(({ status }) => status === 'suppressed')) return 0n;
+  return row.appearsAtMs || row.content.expiresAtMs;
+}
 
 /**
  * Gives each delivery that is pending for want of a destination the next one that a repeat brings for its channel.
+ * @param dueAtMs as of newDelivery
  * @returns the deliveries in the same order; those that took nothing are the same objects
  */
-export function adoptDestinations(stored: readonly Delivery[], brought: readonly NewDelivery[]): Delivery[] {
+export function adoptDestinations(
+  stored: readonly Delivery[],
+  brought: readonly NewDelivery[],
+  due: { readonly dueAtMs: EpochMs; readonly firstDueAtMs: EpochMs },
+): Delivery[] {
   const left = brought.filter(({ destination, status }) => destination !== '' && status === 'pending');
   return stored.map((delivery) => {
     if (delivery.status !== 'pending' || delivery.reason !== 'no_destination') return delivery;
@@ -40,7 +63,8 @@ export function adoptDestinations(stored: readonly Delivery[], brought: readonly
     if (found === undefined) return delivery;
     left.splice(at, 1);
     const { destination, provider, reason } = found;
-    return { ...delivery, destination, provider, reason: provider === '' ? reason : '' };
+    if (provider === '') return { ...delivery, destination, provider, reason };
+    return { ...delivery, destination, provider, reason: '', ...(delivery.channel === 'in_app' ? {} : due) };
   });
 }
 
@@ -54,9 +78,11 @@ export function afterOutcome(delivery: Delivery, outcome: Outcome): Delivery {
     ...delivery,
     status,
     reason: outcome.reason,
-    attempts: delivery.attempts + outcome.attempts,
+    provider: outcome.attempt?.provider ?? delivery.provider,
+    attempts: delivery.attempts + (outcome.attempt ? 1 : 0),
     providerMessageId: outcome.providerMessageId || delivery.providerMessageId,
     deliveredAtMs: reached && delivery.deliveredAtMs === 0n ? outcome.atMs : delivery.deliveredAtMs,
     ackAtMs: status === 'acked' ? outcome.atMs : delivery.ackAtMs,
+    dueAtMs: status === 'pending' ? outcome.dueAtMs : 0n,
   };
 }

@@ -8,6 +8,11 @@
  *   streams order by it.
  * - **version**: the user's second counter, one up with every change of the inbox.
  * - **delivery**: one (notification, channel, destination) and what became of it.
+ * - **attempt**: one try of a provider to send a delivery. **outcome**: what became of a delivery by that.
+ * - **due**: the time from which a delivery is attempted, or an item appears, comes back or expires.
+ * - **outbox**: the deliveries that are due. **dispatcher**: drains it.
+ * - **lease**: who may attempt a delivery, and until when nobody else does.
+ * - **backoff**: the pause before a delivery is tried again. **horizon**: how long it is tried at all.
  * - **provider**: one way to send on a channel. **channel**: the kind.
  * - **device**: a push endpoint, one per (tenant, user, device type, device id).
  * - **session**: one live stream of one user.
@@ -89,6 +94,21 @@ export interface Delivery {
   readonly providerMessageId: string;
   readonly deliveredAtMs: EpochMs;
   readonly ackAtMs: EpochMs;
+  /** When it is attempted next, or the lease of an attempt ends; 0n: nothing polls it. */
+  readonly dueAtMs: EpochMs;
+  /** When it was due first, or again after it had failed for good: its horizon counts from here. 0n: it never was. */
+  readonly firstDueAtMs: EpochMs;
+}
+
+/** One try to hand a delivery to a provider, and what came of it. */
+export interface Attempt {
+  readonly startedAtMs: EpochMs;
+  readonly durationMs: number;
+  readonly provider: string;
+  readonly status: DeliveryStatus;
+  readonly reason: Reason;
+  /** What the provider's side of it says, in words that hold neither secrets nor message texts; '' where it went well. */
+  readonly detail: string;
 }
 
 /** One recipient's inbox item with its deliveries. */
@@ -100,6 +120,8 @@ export interface Notification extends UserKey, Content {
   readonly createdAtMs: EpochMs;
   readonly readAtMs: EpochMs;
   readonly archivedAtMs: EpochMs;
+  /** Hidden until then, where it is later than now and the item is not visible; 0n: not snoozed. */
+  readonly snoozedUntilMs: EpochMs;
   /** Whether the user's seen position has passed it. */
   readonly seen: boolean;
   /** One per (channel, destination), in the order of the request's channels. */

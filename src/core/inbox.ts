@@ -83,6 +83,28 @@ export class Inbox {
     this.#hub.inboxChanged(owner, { summary, updated });
   }
 
+  /**
+   * Hides an item until a time, or brings it back at once.
+   * @param untilMs UTC epoch milliseconds; 0n: now
+   * @throws NotifyError not_found; invalid_argument for a time that is over
+   */
+  async snooze(owner: UserKey, id: string, untilMs: bigint): Promise<void> {
+    if (untilMs !== 0n && untilMs <= this.#ambient.clock.now())
+      throw invalidArgument([
+        {
+          field: 'until_ms',
+          description: 'must be a time in the future in UTC epoch milliseconds, or 0 to end the snooze',
+        },
+      ]);
+    const change = { kind: 'snooze', id: known(id), untilMs } as const;
+    if (untilMs !== 0n) {
+      await this.#change(owner, change, (ids) => ({ removedIds: ids }));
+      return;
+    }
+    const { changed } = await this.#store.changeInbox(owner, change);
+    if (changed > 0) this.#hub.publish(await this.#store.getNotification(owner, change.id));
+  }
+
   /** Hides an item for good. @throws NotifyError not_found */
   async delete(owner: UserKey, id: string): Promise<void> {
     const atMs = BigInt(this.#ambient.clock.now());

@@ -1,3 +1,4 @@
+import type { DeliveryLog } from './delivery-log.ts';
 import type {
   Channel,
   Content,
@@ -10,6 +11,7 @@ import type {
   Reason,
   UserKey,
 } from './glossary.ts';
+import type { Lease, Outbox } from './outbox.ts';
 
 /**
  * Where notifications live. Every driver passes test/conformance/store.ts; the memory driver is its reference.
@@ -21,7 +23,7 @@ import type {
  * delivery is suppressed with reason `expired`, at the latest when this user is next asked for. So no answer shows or
  * counts it. Other channels are the dispatcher's to stop.
  */
-export interface Store {
+export interface Store extends Outbox, DeliveryLog {
   /** The driver's name, as in NOTIFY_STORE_DRIVER. */
   readonly name: string;
 
@@ -32,9 +34,10 @@ export interface Store {
    * with one exception: a delivery that is pending with reason `no_destination` takes the destination and the provider
    * that the repeat brings for its channel, and is listed in `attempt`; not so once the item was deleted or has expired.
    *
+   * @param lease what can be attempted at once is leased to the caller; without one it is due at once, for a dispatcher
    * @returns one outcome per row, in order. Duplicates inside a batch are repeats of the first.
    */
-  createNotifications(batch: readonly NewNotification[]): Promise<CreateOutcome[]>;
+  createNotifications(batch: readonly NewNotification[], lease?: Lease): Promise<CreateOutcome[]>;
 
   /** @throws NotifyError not_found */
   getNotification(owner: UserKey, id: string): Promise<Notification>;
@@ -49,18 +52,12 @@ export interface Store {
 
   /**
    * Changes the state of one item or of all up to a position. Idempotent. A change of several items is one version.
+   * A snoozed item is out of the list and the counts until its time, and then comes back at a new position, as
+   * advanceItems does it; until then it can still be named. A snooze that is over already brings it back at once.
    * @throws NotifyError not_found where it names an item that is not in this inbox, or was deleted (deleting it again
    *   is fine, and changes nothing)
    */
   changeInbox(owner: UserKey, change: InboxChange): Promise<InboxChanged>;
-
-  /**
-   * Writes what became of attempts, in order. An outcome that would move a status backwards changes nothing, silently:
-   * a late one is no error. Pending again keeps the new reason and adds the attempts. Unknown deliveries are skipped.
-   * This changes neither version nor position, except that an item whose in-app delivery is suppressed leaves the
-   * inbox.
-   */
-  recordOutcomes(outcomes: readonly Outcome[]): Promise<void>;
 
   /**
    * Stores a device's token, in place of the previous one of the same (tenant, user, device type, device id), whose
@@ -83,6 +80,8 @@ export interface NewNotification extends UserKey {
   /** Shared between the rows of one call. */
   readonly content: Content;
   readonly createdAtMs: EpochMs;
+  /** Not before is it visible, and its deliveries due; 0n: at once. */
+  readonly appearsAtMs: EpochMs;
   readonly deliveries: readonly NewDelivery[];
 }
 
@@ -102,7 +101,10 @@ export interface StoredOutcome {
   readonly notification: Notification;
   /** False: it was here before. */
   readonly created: boolean;
-  /** Ids of the deliveries that this call has to attempt: all new ones that can be, and those that took a destination. */
+  /**
+   * Ids of the deliveries that this call has to attempt, under its lease: all new ones that can be and are not for later,
+   * and those that took a destination. Without a lease there are none.
+   */
   readonly attempt: readonly string[];
   /** The inbox's version after the create, which an item that is not visible does not move; 0 where it was not new. */
   readonly version: number;
@@ -163,6 +165,7 @@ export type InboxChange =
   | { readonly kind: 'unread'; readonly id: string }
   | { readonly kind: 'archive'; readonly id: string; readonly atMs: EpochMs }
   | { readonly kind: 'unarchive'; readonly id: string }
+  | { readonly kind: 'snooze'; readonly id: string; readonly untilMs: EpochMs }
   | { readonly kind: 'delete'; readonly id: string; readonly atMs: EpochMs }
   | { readonly kind: 'read_up_to'; readonly position: number; readonly atMs: EpochMs }
   | { readonly kind: 'seen_up_to'; readonly position: number };
@@ -173,19 +176,6 @@ export interface InboxChanged {
   /** The ids of those items, in no order; undefined where there are more than 100; none for seen_up_to. */
   readonly ids: readonly string[] | undefined;
   readonly summary: InboxSummary;
-}
-
-/** What became of one delivery. */
-export interface Outcome extends UserKey {
-  /** The notification's id. */
-  readonly id: string;
-  readonly deliveryId: string;
-  readonly status: DeliveryStatus;
-  readonly reason: Reason;
-  readonly providerMessageId: string;
-  readonly atMs: EpochMs;
-  /** Attempts to add. */
-  readonly attempts: number;
 }
 
 export interface NewDevice extends UserKey {

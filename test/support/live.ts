@@ -155,6 +155,7 @@ export function liveBench(
           tenantId: tenant,
           userId: user,
           createdAtMs: BigInt(ambient.clock.now()),
+          appearsAtMs: 0n,
           content: {
             notificationId: id,
             type: '',

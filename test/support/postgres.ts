@@ -2,6 +2,7 @@ import { after, before } from 'node:test';
 import pg from 'pg';
 import { migrate } from '../../drizzle/migrate.ts';
 import { Database, type DatabaseOptions } from '../../plugins/store/postgres/database.ts';
+import type { StoreClock } from '../../plugins/store/postgres/database-clock.ts';
 import { PostgresStore } from '../../plugins/store/postgres/postgres-store.ts';
 import type { Ambient } from '../../src/core/ambient.ts';
 import {
@@ -75,6 +76,13 @@ export async function postgresForFile(
   }
 }
 
+/** The clock of a test, which the database's must not correct. */
+const ownClock = ({ clock }: Pick<Ambient, 'clock'>): StoreClock => ({
+  now: () => clock.now(),
+  ask: () => clock.now(),
+  correct() {},
+});
+
 /** A store on a database, as one process would have it. */
 export function openTestStore(
   dsn: string,
@@ -82,5 +90,5 @@ export function openTestStore(
   options: Partial<DatabaseOptions> = {},
 ): PostgresStore {
   const connection = { connectionString: dsn };
-  return new PostgresStore(new Database({ connection, prepare: true, ...options }), ambient);
+  return new PostgresStore(new Database({ connection, prepare: true, ...options }), ownClock(ambient));
 }

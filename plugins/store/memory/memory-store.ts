@@ -1,6 +1,19 @@
 import type { Ambient } from '../../../src/core/ambient.ts';
+import type { DeliveryPage, DeliveryQuery, DeliveryRecord } from '../../../src/core/delivery-log.ts';
 import { NotifyError, notFound } from '../../../src/core/errors.ts';
-import type { Device, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type { Delivery, Device, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type {
+  Advanced,
+  Cancel,
+  Cancelled,
+  Claim,
+  Claimed,
+  DeliveryRef,
+  InboxMoved,
+  Lease,
+  Outcome,
+  Retry,
+} from '../../../src/core/outbox.ts';
 import type {
   CreateOutcome,
   InboxChange,
@@ -9,16 +22,19 @@ import type {
   NewDevice,
   NewNotification,
   NotificationPage,
-  Outcome,
   SincePage,
   SinceQuery,
   Store,
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { isSendable } from '../deliveries.ts';
+import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
 import { DeviceTable } from './device-table.ts';
+import { DueTimes } from './due.ts';
 import { estimateDeviceBytes, estimateRowBytes, inboxBytes } from './estimate.ts';
+import { MemoryOutbox } from './outbox.ts';
 import { Room } from './room.ts';
+import type { Row } from './row.ts';
 import { UserInbox } from './user-inbox.ts';
 
 export interface MemoryStoreOptions {
@@ -51,6 +67,9 @@ export class MemoryStore implements Store {
   readonly #room: Room;
   readonly #inboxes = new Map<string, UserInbox>();
   readonly #devices = new DeviceTable();
+  readonly #outbox = new MemoryOutbox();
+  /** Items that appear, come back or expire. */
+  readonly #dueItems = new DueTimes<{ readonly owner: UserKey; readonly id: string }>();
   #sequence = 0;
   #closed = false;
 
@@ -58,7 +77,7 @@ export class MemoryStore implements Store {
     this.#clock = options.ambient.clock;
     this.#limits = options.limits;
     this.#firstPosition = this.#clock.now() * 1_000;
-    this.#room = new Room(options.limits.bytes, (row) => this.#inboxes.get(userKey(row.owner))?.evict(row));
+    this.#room = new Room(options.limits.bytes, (row) => this.#evict(row));
   }
 
   /** Estimated bytes in use. */
@@ -66,9 +85,9 @@ export class MemoryStore implements Store {
     return this.#room.usedBytes;
   }
 
-  async createNotifications(batch: readonly NewNotification[]): Promise<CreateOutcome[]> {
+  async createNotifications(batch: readonly NewNotification[], lease?: Lease): Promise<CreateOutcome[]> {
     this.#assertOpen();
-    return batch.map((row) => this.#create(row));
+    return batch.map((row) => this.#create(row, lease));
   }
 
   async getNotification(owner: UserKey, id: string): Promise<Notification> {
@@ -97,15 +116,134 @@ export class MemoryStore implements Store {
       if ('id' in change) throw notFound();
       return { changed: 0, ids: [], summary: this.#summary(undefined) };
     }
-    const changed = inbox.change(change);
-    inbox.expire(this.#clock.now()); // an item marked unread may have expired meanwhile
+    const nowMs = this.#clock.now();
+    const changed = inbox.change(change, nowMs);
+    inbox.expire(nowMs); // an item marked unread may have expired meanwhile
+    if (change.kind === 'snooze') for (const id of changed.ids ?? []) this.#scheduleItem(inbox.row(id));
     return { ...changed, summary: inbox.summary };
   }
 
-  async recordOutcomes(outcomes: readonly Outcome[]): Promise<void> {
+  async claimDeliveries(claim: Claim): Promise<Claimed> {
+    this.#assertOpen();
+    const { claimed, nextDueInMs } = this.#outbox.claim(claim, this.#clock.now());
+    const deliveries = claimed.flatMap(({ crashes, ...ref }) => {
+      const inbox = this.#inboxes.get(userKey(ref));
+      const row = inbox?.row(ref.id);
+      if (inbox === undefined || row === undefined) return [];
+      return [{ notification: inbox.show(row), deliveryId: ref.deliveryId, crashes }];
+    });
+    return { deliveries, nextDueInMs };
+  }
+
+  async renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]> {
+    this.#assertOpen();
+    const until = BigInt(this.#clock.now() + lease.durationMs);
+    return held.map(({ deliveryId }) => this.#outbox.extend(lease.token, deliveryId, until));
+  }
+
+  async releaseLeases(token: string, held: readonly DeliveryRef[]): Promise<void> {
+    this.#assertOpen();
+    const now = BigInt(this.#clock.now());
+    for (const { deliveryId } of held) this.#outbox.release(token, deliveryId, now);
+  }
+
+  async recordOutcomes(outcomes: readonly Outcome[]): Promise<boolean[]> {
     this.#assertOpen();
     // nothing expires before: what a stream took in time is recorded a moment later
-    for (const outcome of outcomes) this.#inboxes.get(userKey(outcome))?.record(outcome);
+    return outcomes.map((outcome) => {
+      if (!this.#outbox.mayWrite(outcome)) return false;
+      const written = this.#inboxes.get(userKey(outcome))?.record(outcome);
+      if (written === undefined) return false;
+      this.#outbox.settle(written, outcome.attempt, outcome.atMs);
+      return true;
+    });
+  }
+
+  async advanceItems(limit: number): Promise<Advanced> {
+    this.#assertOpen();
+    const nowMs = BigInt(this.#clock.now());
+    const moved = new Map<string, { owner: UserKey; appeared: string[]; removed: string[] }>();
+    for (let done = 0; done < limit; done++) {
+      const first = this.#dueItems.first();
+      if (first === undefined || first.dueAtMs > nowMs) break;
+      this.#advance(first.item, nowMs, moved);
+    }
+    const changes = [...moved].map(([key, { owner, appeared, removed }]): InboxMoved => {
+      const inbox = this.#inboxes.get(key);
+      return {
+        ...owner,
+        appeared: appeared.flatMap((id) => {
+          const row = inbox?.row(id);
+          return inbox && row ? [inbox.show(row)] : [];
+        }),
+        removedIds: removed,
+        summary: this.#summary(inbox),
+      };
+    });
+    const next = this.#dueItems.first()?.dueAtMs ?? 0n;
+    return {
+      changes,
+      more: next !== 0n && next <= nowMs,
+      nextDueInMs: next > nowMs ? Number(next - nowMs) : undefined,
+    };
+  }
+
+  async cancelNotification(cancel: Cancel): Promise<Cancelled> {
+    this.#assertOpen();
+    const { tenantId, notificationId, userIds } = cancel;
+    const inboxes =
+      userIds.length > 0
+        ? userIds.map((userId) => this.#inboxes.get(userKey({ tenantId, userId })))
+        : [...this.#inboxes.values()].filter(({ owner }) => owner.tenantId === tenantId);
+    const changes: InboxMoved[] = [];
+    let cancelled = 0;
+    for (const inbox of new Set(inboxes)) {
+      const row = inbox?.stored(notificationId);
+      if (inbox === undefined || row === undefined) continue;
+      const channels = new Set<string>();
+      const deliveries = row.deliveries.map((delivery) => {
+        const isFree = delivery.channel !== 'in_app' && !this.#outbox.isLeased(delivery.id);
+        if (!isFree || delivery.status !== 'pending') return delivery;
+        channels.add(delivery.channel);
+        const stopped = { ...delivery, status: 'suppressed' as const, reason: 'cancelled', dueAtMs: 0n };
+        this.#outbox.settle(stopped, undefined);
+        return stopped;
+      });
+      const { inApp, left } = inbox.cancel(row, deliveries, cancel.retract, cancel.atMs);
+      this.#scheduleItem(inbox.row(row.id));
+      cancelled += channels.size + (inApp ? 1 : 0);
+      if (left)
+        changes.push({ ...inbox.owner, appeared: [], removedIds: [row.id], summary: this.#summary(inbox) });
+    }
+    return { cancelled, changes };
+  }
+
+  async retryDeliveries(retry: Retry): Promise<number> {
+    this.#assertOpen();
+    const chosen = this.#rowsOf(retry.tenantId).flatMap((row) =>
+      row.deliveries
+        .filter((delivery) => this.#mayRetry(delivery, retry))
+        .map((delivery) => ({ row, delivery })),
+    );
+    const spacingMs = Math.min(retry.spacingMs, Math.floor(retry.longestMs / chosen.length));
+    chosen.forEach(({ row, delivery }, i) => {
+      const dueAtMs = retry.atMs + BigInt(i * spacingMs);
+      const again = { ...delivery, status: 'pending' as const, reason: '', dueAtMs, firstDueAtMs: dueAtMs };
+      this.#inboxes.get(userKey(row.owner))?.replace(row.id, again);
+      this.#outbox.settle(again, undefined);
+    });
+    return chosen.length;
+  }
+
+  async listDeliveries(query: DeliveryQuery): Promise<DeliveryPage> {
+    this.#assertOpen();
+    return pageOfDeliveries(this.#rowsOf(query.tenantId), query);
+  }
+
+  async getDelivery(tenantId: string, deliveryId: string): Promise<DeliveryRecord> {
+    this.#assertOpen();
+    const record = findDelivery(this.#rowsOf(tenantId), deliveryId.toLowerCase());
+    return { ...record, log: this.#outbox.log(record.delivery.id) };
   }
 
   async registerDevice(device: NewDevice): Promise<Device> {
@@ -133,16 +271,19 @@ export class MemoryStore implements Store {
     this.#closed = true;
     this.#inboxes.clear();
     this.#devices.clear();
+    this.#outbox.clear();
   }
 
-  #create(row: NewNotification): CreateOutcome {
+  #create(row: NewNotification, lease: Lease | undefined): CreateOutcome {
     const key = userKey(row);
     const nowMs = this.#clock.now();
+    const dueAtMs = row.appearsAtMs || BigInt(nowMs + (lease?.durationMs ?? 0));
     let inbox = this.#inboxes.get(key);
     inbox?.expire(nowMs);
     const stored = inbox?.stored(row.content.notificationId);
     if (inbox !== undefined && stored !== undefined) {
-      const attempt = inbox.adopt(stored, row, nowMs);
+      const adopted = inbox.adopt(stored, row, nowMs, BigInt(nowMs + (lease?.durationMs ?? 0)));
+      const attempt = this.#hand(stored, adopted, stored.isScheduled ? undefined : lease);
       return { notification: inbox.show(stored), created: false, attempt, version: 0 };
     }
     const bytes = estimateRowBytes(row);
@@ -152,9 +293,84 @@ export class MemoryStore implements Store {
       inbox = new UserInbox({ tenantId: row.tenantId, userId: row.userId }, this.#firstPosition, this.#room);
       this.#inboxes.set(key, inbox);
     }
-    const added = inbox.add(row, ++this.#sequence, bytes);
-    const attempt = added.deliveries.filter(isSendable).map((delivery) => delivery.id);
+    const added = inbox.add(row, ++this.#sequence, bytes, dueAtMs);
+    if (added.dueAtMs !== 0n) this.#scheduleItem(added);
+    const attempt = this.#hand(added, added.deliveries, row.appearsAtMs === 0n ? lease : undefined);
     return { notification: inbox.show(added), created: true, attempt, version: inbox.version };
+  }
+
+  /** Puts what can be sent into the outbox. @returns what the caller attempts, under its lease */
+  #hand(row: Row, deliveries: readonly Delivery[], lease: Lease | undefined): string[] {
+    const attempt: string[] = [];
+    for (const delivery of deliveries) {
+      if (delivery.channel === 'in_app') continue;
+      const leaseToken = isSendable(delivery) ? lease?.token : undefined;
+      this.#outbox.put({ ...row.owner, id: row.id }, delivery, leaseToken);
+      if (leaseToken !== undefined) attempt.push(delivery.id);
+    }
+    return attempt;
+  }
+
+  #scheduleItem(row: Row | undefined): void {
+    if (row !== undefined) this.#dueItems.set(row.id, { owner: row.owner, id: row.id }, row.dueAtMs);
+  }
+
+  #advance(
+    { owner, id }: { readonly owner: UserKey; readonly id: string },
+    nowMs: bigint,
+    moved: Map<string, { owner: UserKey; appeared: string[]; removed: string[] }>,
+  ): void {
+    const key = userKey(owner);
+    const inbox = this.#inboxes.get(key);
+    const row = inbox?.row(id);
+    if (inbox === undefined || row === undefined) {
+      this.#dueItems.set(id, { owner, id }, 0n);
+      return;
+    }
+    if (row.content.expiresAtMs !== 0n && row.content.expiresAtMs <= nowMs && row.deletedAtMs === 0n)
+      this.#expireDeliveries(inbox, row);
+    const change = inbox.advance(id, nowMs);
+    this.#scheduleItem(inbox.row(id));
+    if (change === undefined) return;
+    const of = moved.get(key) ?? { owner, appeared: [], removed: [] };
+    moved.set(key, of);
+    (change === 'appeared' ? of.appeared : of.removed).push(id);
+  }
+
+  /** What is under way is not stopped: its holder, or whoever is given it next, sees that it has expired. */
+  #expireDeliveries(inbox: UserInbox, row: Row): void {
+    for (const delivery of row.deliveries) {
+      if (delivery.channel === 'in_app' || delivery.status !== 'pending') continue;
+      if (this.#outbox.isLeased(delivery.id)) continue;
+      const expired = { ...delivery, status: 'suppressed' as const, reason: 'expired', dueAtMs: 0n };
+      inbox.replace(row.id, expired);
+      this.#outbox.settle(expired, undefined);
+    }
+  }
+
+  #mayRetry(delivery: Delivery, retry: Retry): boolean {
+    const { status, channel, provider, destination } = delivery;
+    if (status !== 'failed' || destination === '' || provider === '') return false;
+    if ('ids' in retry) return retry.ids.some((id) => id.toLowerCase() === delivery.id);
+    const failedAtMs = this.#outbox.settledAtMs(delivery.id);
+    return (
+      channel === retry.channel &&
+      (retry.provider === '' || retry.provider === provider) &&
+      failedAtMs >= retry.sinceMs &&
+      (retry.untilMs === 0n || failedAtMs < retry.untilMs)
+    );
+  }
+
+  #rowsOf(tenantId: string): Row[] {
+    return [...this.#inboxes.values()]
+      .filter(({ owner }) => owner.tenantId === tenantId)
+      .flatMap((inbox) => [...inbox.rows()]);
+  }
+
+  #evict(row: Row): void {
+    this.#inboxes.get(userKey(row.owner))?.evict(row);
+    this.#dueItems.set(row.id, { owner: row.owner, id: row.id }, 0n);
+    for (const { id } of row.deliveries) this.#outbox.drop(id);
   }
 
   /** Takes the memory for one more row, dropping rows at a limit. @returns why it cannot */
@@ -164,7 +380,7 @@ export class MemoryStore implements Store {
     if (inbox !== undefined && inbox.size >= this.#limits.notificationsPerUser) {
       const oldest = inbox.oldestEvictable;
       if (oldest === undefined) return this.#inboxFull();
-      inbox.evict(oldest);
+      this.#evict(oldest);
     }
     this.#room.take(bytes);
     return undefined;

@@ -1,7 +1,7 @@
 import type { Content, Delivery, EpochMs, Notification, UserKey } from '../../../src/core/glossary.ts';
 import { inAppOf } from '../../../src/core/status.ts';
 import type { NewNotification } from '../../../src/core/store.ts';
-import { isSendable, newDelivery } from '../deliveries.ts';
+import { isSendable } from '../deliveries.ts';
 
 /**
  * What a row counts as, as bits. A row's bits follow from its state by `standingOf` alone; the inbox compares them
@@ -31,20 +31,32 @@ export class Row {
   readonly createdAtMs: EpochMs;
   /** The order in which rows came, over all users. */
   readonly sequence: number;
-  /** 0: it never became visible. Otherwise it stays, also when the item has left the inbox. */
+  /** 0: it is not visible. Otherwise it stays, also when the item has left the inbox. */
   readonly position: number;
+  /** When it appears, comes back or expires; 0n: nothing is to come. */
+  dueAtMs: EpochMs = 0n;
+  snoozedUntilMs: EpochMs = 0n;
   /** Estimated. */
   bytes: number;
   readAtMs: EpochMs = 0n;
   archivedAtMs: EpochMs = 0n;
   deletedAtMs: EpochMs = 0n;
-  evicted = false;
+  /** Dropped, or replaced by one at another position. */
+  gone = false;
   /** Bits of `standing`; the inbox sets them. */
   standing = 0;
   #deliveries: readonly Delivery[];
   #inApp: Delivery | undefined;
 
-  constructor(owner: UserKey, row: NewNotification, sequence: number, position: number, bytes: number) {
+  constructor(
+    owner: UserKey,
+    row: Pick<NewNotification, 'id' | 'content' | 'createdAtMs'> & {
+      readonly deliveries: readonly Delivery[];
+    },
+    sequence: number,
+    position: number,
+    bytes: number,
+  ) {
     this.owner = owner;
     this.id = row.id;
     this.content = row.content;
@@ -52,8 +64,18 @@ export class Row {
     this.sequence = sequence;
     this.position = position;
     this.bytes = bytes;
-    this.#deliveries = row.deliveries.map(newDelivery);
+    this.#deliveries = row.deliveries;
     this.#inApp = inAppOf(this.#deliveries);
+  }
+
+  /** The same row at another position. This one must have left every list: they go by the position. */
+  movedTo(position: number): Row {
+    const moved = new Row(this.owner, this, this.sequence, position, this.bytes);
+    moved.readAtMs = this.readAtMs;
+    moved.archivedAtMs = this.archivedAtMs;
+    moved.deletedAtMs = this.deletedAtMs;
+    moved.dueAtMs = this.dueAtMs;
+    return moved;
   }
 
   get deliveries(): readonly Delivery[] {
@@ -72,15 +94,32 @@ export class Row {
   get listed(): boolean {
     return (this.standing & standing.listed) !== 0;
   }
+
+  /** It is to appear, or to come back. */
+  get isWaiting(): boolean {
+    return this.position === 0 && this.dueAtMs !== 0n && this.deletedAtMs === 0n;
+  }
+
+  /** It has not appeared yet. */
+  get isScheduled(): boolean {
+    return this.isWaiting && this.snoozedUntilMs === 0n;
+  }
+
+  /** Whether its user may name it: listed, or snoozed. */
+  get named(): boolean {
+    return (
+      this.listed || (this.snoozedUntilMs !== 0n && this.isWaiting && this.#inApp?.status !== 'suppressed')
+    );
+  }
 }
 
 /** The bits that a row's state amounts to. */
 export function standingOf(row: Row): number {
-  if (row.evicted) return 0;
+  if (row.gone) return 0;
   const { inApp } = row;
   const isRead = row.readAtMs !== 0n;
   let bits = 0;
-  if (row.deletedAtMs === 0n && inApp?.status !== 'suppressed') {
+  if (row.position !== 0 && row.deletedAtMs === 0n && inApp?.status !== 'suppressed') {
     bits |= standing.listed;
     if (inApp !== undefined && row.archivedAtMs === 0n) {
       if (!isRead) {
@@ -93,8 +132,8 @@ export function standingOf(row: Row): number {
       if (inApp.deliveredAtMs !== 0n) bits |= standing.taken;
     }
   }
-  // what still has to be sent is kept, even when the user has read it: accepted is accepted
-  if ((isRead || (bits & standing.listed) === 0) && !row.deliveries.some(isSendable))
+  // what still has to be sent or shown is kept, even when the user has read it: accepted is accepted
+  if ((isRead || (bits & standing.listed) === 0) && !row.isWaiting && !row.deliveries.some(isSendable))
     bits |= standing.evictable;
   return bits;
 }
@@ -115,6 +154,7 @@ export const snapshot = (row: Row, seenPosition: number): Notification => ({
   createdAtMs: row.createdAtMs,
   readAtMs: row.readAtMs,
   archivedAtMs: row.archivedAtMs,
+  snoozedUntilMs: row.snoozedUntilMs,
   seen: row.position !== 0 && row.position <= seenPosition,
   deliveries: row.deliveries,
 });

@@ -1,15 +1,15 @@
 import { notFound } from '../../../src/core/errors.ts';
-import type { Delivery, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type { Delivery, EpochMs, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type { Outcome } from '../../../src/core/outbox.ts';
 import {
   type InboxChange,
   type ListQuery,
   type NewNotification,
   namedIds,
-  type Outcome,
   type SincePage,
   type SinceQuery,
 } from '../../../src/core/store.ts';
-import { adoptDestinations, afterOutcome, isSendable, isVisible } from '../deliveries.ts';
+import { adoptDestinations, afterOutcome, isVisible, itemDueAtMs, newDelivery } from '../deliveries.ts';
 import { estimateDestinationBytes } from './estimate.ts';
 import { LazyHeap, LazyList } from './ordered.ts';
 import type { Room } from './room.ts';
@@ -39,7 +39,7 @@ function expiresBefore(a: Row, b: Row): boolean {
  * Counters and lists follow from that, so that no change can forget one.
  */
 export class UserInbox {
-  readonly #owner: UserKey;
+  readonly owner: UserKey;
   readonly #room: Room;
   /** By notification_id: the idempotency keys. */
   readonly #byKey = new Map<string, Row>();
@@ -58,7 +58,7 @@ export class UserInbox {
 
   /** @param firstPosition the first item gets the one after it */
   constructor(owner: UserKey, firstPosition: number, room: Room) {
-    this.#owner = owner;
+    this.owner = owner;
     this.#room = room;
     this.#newestPosition = firstPosition;
     this.#oldestResumable = firstPosition;
@@ -88,10 +88,16 @@ export class UserInbox {
     return this.#byKey.get(notificationId);
   }
 
-  /** Stores a row whose key is new. The caller has made room for `bytes`. */
-  add(row: NewNotification, sequence: number, bytes: number): Row {
-    const visible = isVisible(row.deliveries);
-    const added = new Row(this.#owner, row, sequence, visible ? this.#newestPosition + 1 : 0, bytes);
+  /**
+   * Stores a row whose key is new. The caller has made room for `bytes`.
+   * @param dueAtMs of newDelivery
+   */
+  add(row: NewNotification, sequence: number, bytes: number, dueAtMs: EpochMs): Row {
+    const visible = isVisible(row);
+    const deliveries = row.deliveries.map((delivery) => newDelivery(delivery, row, dueAtMs));
+    const position = visible ? this.#newestPosition + 1 : 0;
+    const added = new Row(this.owner, { ...row, deliveries }, sequence, position, bytes);
+    added.dueAtMs = itemDueAtMs(row);
     if (visible) {
       this.#newestPosition++;
       this.#version++;
@@ -104,18 +110,25 @@ export class UserInbox {
 
   /**
    * Gives deliveries that wait for a destination those that a repeat of the call brings.
-   * @returns the ids of the deliveries that can be attempted by that
+   * @param dueAtMs of newDelivery, where the item is not for later
+   * @returns the deliveries that took one
    */
-  adopt(row: Row, repeat: NewNotification, nowMs: number): string[] {
+  adopt(row: Row, repeat: NewNotification, nowMs: number, dueAtMs: EpochMs): readonly Delivery[] {
     const { expiresAtMs } = row.content;
     if (row.deletedAtMs !== 0n || (expiresAtMs !== 0n && expiresAtMs <= nowMs)) return [];
-    const deliveries = adoptDestinations(row.deliveries, repeat.deliveries);
+    const deliveries = adoptDestinations(
+      row.deliveries,
+      repeat.deliveries,
+      row.isScheduled
+        ? { dueAtMs: row.dueAtMs, firstDueAtMs: row.dueAtMs }
+        : { dueAtMs, firstDueAtMs: BigInt(nowMs) },
+    );
     const adopted = deliveries.filter((delivery, i) => delivery !== row.deliveries[i]);
     if (adopted.length === 0) return [];
     row.deliveries = deliveries;
     this.#settle(row);
     this.#room.grow(row, estimateDestinationBytes(adopted));
-    return adopted.filter(isSendable).map((delivery) => delivery.id);
+    return adopted;
   }
 
   /** What the user sees of a row, or a producer of a repeat. */
@@ -125,7 +138,7 @@ export class UserInbox {
 
   /** @throws NotifyError not_found */
   get(id: string): Notification {
-    return this.show(this.#listed(id));
+    return this.show(this.#named(id));
   }
 
   list(query: ListQuery): { notifications: Notification[]; more: boolean } {
@@ -155,24 +168,102 @@ export class UserInbox {
    * @returns how many items changed, and which
    * @throws NotifyError not_found
    */
-  change(change: InboxChange): { changed: number; ids: readonly string[] | undefined } {
-    const ids = this.#change(change);
+  change(change: InboxChange, nowMs: number): { changed: number; ids: readonly string[] | undefined } {
+    const ids =
+      change.kind === 'snooze' ? this.#snooze(change.id, change.untilMs, nowMs) : this.#change(change);
     const changed = typeof ids === 'number' ? ids : ids.length;
     if (changed > 0) this.#version++;
     return { changed, ids: typeof ids === 'number' ? [] : ids.length > namedIds ? undefined : ids };
   }
 
-  record(outcome: Outcome): void {
+  /** @returns the delivery as it is after the outcome; undefined where that changed nothing */
+  record(outcome: Outcome): Delivery | undefined {
     const row = this.#byId.get(outcome.id);
-    if (row === undefined) return;
-    const deliveries = row.deliveries.map((delivery) =>
-      delivery.id === outcome.deliveryId ? afterOutcome(delivery, outcome) : delivery,
+    const before = row?.deliveries.find(({ id }) => id === outcome.deliveryId);
+    if (row === undefined || before === undefined) return undefined;
+    const after = afterOutcome(before, outcome);
+    if (after === before) return undefined;
+    this.#setDeliveries(
+      row,
+      row.deliveries.map((delivery) => (delivery === before ? after : delivery)),
     );
-    if (deliveries.every((delivery, i) => delivery === row.deliveries[i])) return;
-    const wasListed = row.listed;
-    row.deliveries = deliveries;
-    this.#settle(row);
-    if (wasListed !== row.listed) this.#version++; // a suppressed item leaves the inbox
+    return after;
+  }
+
+  /** Replaces a delivery that nobody else may change meanwhile: whoever leases it, or makes it due again. */
+  replace(id: string, delivery: Delivery): void {
+    const row = this.#byId.get(id);
+    if (row === undefined) return;
+    this.#setDeliveries(
+      row,
+      row.deliveries.map((other) => (other.id === delivery.id ? delivery : other)),
+    );
+  }
+
+  /** A row by its id, whatever has become of it. */
+  row(id: string): Row | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Every row, in no order. */
+  rows(): Iterable<Row> {
+    return this.#byId.values();
+  }
+
+  /**
+   * Does what is due with an item itself, see Outbox.advanceItems.
+   * @returns whether it appeared or left the inbox
+   */
+  advance(id: string, nowMs: bigint): 'appeared' | 'left' | undefined {
+    const row = this.#byId.get(id);
+    if (row === undefined || row.dueAtMs === 0n || row.dueAtMs > nowMs) return undefined;
+    const { expiresAtMs } = row.content;
+    const isOver = expiresAtMs !== 0n && expiresAtMs <= nowMs;
+    const status = row.inApp?.status;
+    row.dueAtMs = 0n;
+    if (row.deletedAtMs !== 0n || (status === 'suppressed' && row.position === 0)) {
+      this.#settle(row);
+      return undefined;
+    }
+    if (row.position !== 0) {
+      if (!isOver) row.dueAtMs = expiresAtMs;
+      // the lazy look was faster: the streams have not been told
+      if (status === 'suppressed') return 'left';
+      if (!isOver || !isExpiring(row)) return undefined;
+      this.#setDeliveries(row, row.deliveries.map(expired));
+      return 'left';
+    }
+    if (isOver && (status === 'pending' || (status === undefined && row.snoozedUntilMs === 0n))) {
+      this.#setDeliveries(row, row.deliveries.map(expired), false);
+      return undefined;
+    }
+    this.#appear(row);
+    return 'appeared';
+  }
+
+  /**
+   * Stops what has not gone out of an item, see Outbox.cancelNotification.
+   * @param stopped the same deliveries, with those that were stopped replaced
+   * @returns whether the in-app delivery was among them, and whether the item left the inbox
+   */
+  cancel(
+    row: Row,
+    stopped: readonly Delivery[],
+    retract: boolean,
+    atMs: bigint,
+  ): { inApp: boolean; left: boolean } {
+    if (row.deletedAtMs !== 0n || row.inApp?.status === 'suppressed') {
+      this.#setDeliveries(row, stopped, false);
+      return { inApp: false, left: false };
+    }
+    const stops = row.position === 0 && row.snoozedUntilMs === 0n;
+    const hides = retract && !stops;
+    const inApp = row.inApp?.status === 'pending' && (stops || hides);
+    if (stops || hides) row.dueAtMs = 0n;
+    if (hides) row.deletedAtMs = atMs;
+    this.#setDeliveries(row, inApp ? stopped.map(cancelled) : stopped, false);
+    if (hides) this.#version++;
+    return { inApp, left: hides };
   }
 
   /** Takes out what has expired before a stream took it. Call it before each look at the inbox. */
@@ -194,7 +285,7 @@ export class UserInbox {
 
   /** Drops a row, its idempotency key with it. */
   evict(row: Row): void {
-    row.evicted = true;
+    row.gone = true;
     this.#byKey.delete(row.content.notificationId);
     this.#byId.delete(row.id);
     this.#settle(row);
@@ -202,10 +293,56 @@ export class UserInbox {
     this.#oldestResumable = Math.max(this.#oldestResumable, row.position);
   }
 
-  #listed(id: string): Row {
+  #named(id: string): Row {
     const row = this.#find(id);
-    if (row === undefined || !row.listed) throw notFound();
+    if (row === undefined || !row.named) throw notFound();
     return row;
+  }
+
+  /** @param counts whether an item that leaves the inbox by that is a change of its own */
+  #setDeliveries(row: Row, deliveries: readonly Delivery[], counts = true): void {
+    const wasListed = row.listed;
+    row.deliveries = deliveries;
+    this.#settle(row);
+    if (counts && wasListed !== row.listed) this.#version++; // a suppressed item leaves the inbox
+  }
+
+  /** Puts a row that has left every list at another place. */
+  #replaceRow(row: Row, position: number): Row {
+    const moved = row.movedTo(position);
+    this.#byKey.set(moved.content.notificationId, moved);
+    this.#byId.set(moved.id, moved);
+    return moved;
+  }
+
+  /** Gives an item that is not visible the newest position. */
+  #appear(row: Row): void {
+    const moved = this.#replaceRow(row, ++this.#newestPosition);
+    moved.dueAtMs = moved.content.expiresAtMs;
+    this.#version++;
+    this.#settle(moved);
+  }
+
+  /** Hides an item until a time, or brings it back. @returns the ids of what changed */
+  #snooze(id: string, untilMs: bigint, nowMs: number): string[] {
+    const row = this.#named(id);
+    const isOver = untilMs <= nowMs;
+    const isSnoozed = row.snoozedUntilMs !== 0n;
+    if (isOver ? !isSnoozed : row.snoozedUntilMs === untilMs) return [];
+    if (isOver) {
+      this.#appear(row);
+      this.#version--; // the change as a whole is one
+      return [row.id];
+    }
+    row.snoozedUntilMs = untilMs;
+    row.dueAtMs = untilMs;
+    if (isSnoozed) return [row.id];
+    row.gone = true;
+    this.#settle(row);
+    const moved = this.#replaceRow(row, 0);
+    moved.snoozedUntilMs = untilMs;
+    this.#settle(moved);
+    return [row.id];
   }
 
   /** Ids are UUIDs, which are read in any letter case (RFC 9562 §4). */
@@ -214,7 +351,7 @@ export class UserInbox {
   }
 
   /** @returns the ids of the items that changed; for the seen position, which is no item, 1 or 0 */
-  #change(change: InboxChange): string[] | number {
+  #change(change: Exclude<InboxChange, { readonly kind: 'snooze' }>): string[] | number {
     switch (change.kind) {
       case 'seen_up_to':
         return this.#seeUpTo(change.position);
@@ -223,16 +360,16 @@ export class UserInbox {
       case 'delete': {
         const row = this.#find(change.id);
         if (row !== undefined && row.deletedAtMs !== 0n) return [];
-        return this.#set(this.#listed(change.id), 'deletedAtMs', change.atMs);
+        return this.#set(this.#named(change.id), 'deletedAtMs', change.atMs);
       }
       case 'read':
-        return this.#set(this.#listed(change.id), 'readAtMs', change.atMs);
+        return this.#set(this.#named(change.id), 'readAtMs', change.atMs);
       case 'unread':
-        return this.#set(this.#listed(change.id), 'readAtMs', 0n);
+        return this.#set(this.#named(change.id), 'readAtMs', 0n);
       case 'archive':
-        return this.#set(this.#listed(change.id), 'archivedAtMs', change.atMs);
+        return this.#set(this.#named(change.id), 'archivedAtMs', change.atMs);
       case 'unarchive':
-        return this.#set(this.#listed(change.id), 'archivedAtMs', 0n);
+        return this.#set(this.#named(change.id), 'archivedAtMs', 0n);
     }
   }
 
@@ -336,5 +473,7 @@ function matches(row: Row, query: ListQuery): boolean {
   );
 }
 
-const expired = (delivery: Delivery): Delivery =>
-  delivery.channel === 'in_app' ? { ...delivery, status: 'suppressed', reason: 'expired' } : delivery;
+const suppressed = (delivery: Delivery, reason: string): Delivery =>
+  delivery.channel === 'in_app' ? { ...delivery, status: 'suppressed', reason } : delivery;
+const expired = (delivery: Delivery): Delivery => suppressed(delivery, 'expired');
+const cancelled = (delivery: Delivery): Delivery => suppressed(delivery, 'cancelled');

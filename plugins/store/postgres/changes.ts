@@ -1,12 +1,12 @@
 import { notFound } from '../../../src/core/errors.ts';
 import type { UserKey } from '../../../src/core/glossary.ts';
 import { type InboxChange, type InboxChanged, namedIds } from '../../../src/core/store.ts';
-import { lockUsers, saveCounters } from './counters.ts';
+import { lockUsers, saveAllCounters } from './counters.ts';
 import type { Database, Row, Statement, Transaction, Value } from './database.ts';
 import { expireLocked } from './expiry.ts';
-import { type Counters, listed, noCounters, toSummary, unread } from './rows.ts';
+import { type Counters, named, noCounters, toSummary, unread } from './rows.ts';
 
-type ItemChange = Extract<InboxChange, { readonly id: string }>;
+type ItemChange = Exclude<Extract<InboxChange, { readonly id: string }>, { readonly kind: 'snooze' }>;
 
 /**
  * Sets or clears a time of one item that is in the inbox. It answers what the item counts as beside the column itself:
@@ -21,8 +21,8 @@ const itemStatement = (
   name: `change_${kind}`,
   text: `
 UPDATE notify.notifications n SET ${assignment}
-WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3 AND ${listed} AND ${condition}
-RETURNING n.id, n.position, n.in_app_id IS NOT NULL AND ${others} AS counts,
+WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3 AND ${named} AND ${condition}
+RETURNING n.id, n.position, n.position > 0 AND n.in_app_id IS NOT NULL AND ${others} AS counts,
   CASE WHEN n.in_app_status = 'pending' THEN n.expires_at_ms END AS expires_at_ms`,
 });
 
@@ -57,7 +57,22 @@ const items: Readonly<Record<ItemChange['kind'], Statement>> = {
 const find: Statement = {
   name: 'change_find',
   text: `
-SELECT n.deleted_at_ms, ${listed} AS listed FROM notify.notifications n
+SELECT n.deleted_at_ms, ${named} AS listed FROM notify.notifications n
+WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3`,
+};
+
+const lockItem: Statement = {
+  name: 'snooze_find',
+  text: `
+SELECT n.position, n.snoozed_until_ms, n.expires_at_ms, n.in_app_status,
+  n.in_app_id IS NOT NULL AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AS counts
+FROM notify.notifications n WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3 AND ${named} FOR UPDATE`,
+};
+
+const setSnooze: Statement = {
+  name: 'snooze',
+  text: `
+UPDATE notify.notifications n SET position = $4, snoozed_until_ms = $5, due_at_ms = $6
 WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3`,
 };
 
@@ -107,21 +122,29 @@ export async function changeInbox(
       return { changed: 0, ids: [], summary: toSummary(noCounters) };
     }
     const before = await expireLocked(tx, owner, locked, nowMs);
-    const { changed, ids, counters } = await apply(tx, owner, change, before);
+    const { changed, ids, counters } = await apply(tx, owner, change, before, nowMs);
     if (changed === 0) return { changed, ids, summary: toSummary(before) };
     const after = { ...counters, version: before.version + 1 };
-    await saveCounters(tx, owner, after);
+    await saveAllCounters(tx, [[owner, after]]);
     // an item marked unread may have expired meanwhile
     return { changed, ids, summary: toSummary(await expireLocked(tx, owner, after, nowMs)) };
   });
 }
 
-async function apply(tx: Transaction, owner: UserKey, change: InboxChange, before: Counters): Promise<Done> {
+async function apply(
+  tx: Transaction,
+  owner: UserKey,
+  change: InboxChange,
+  before: Counters,
+  nowMs: number,
+): Promise<Done> {
   switch (change.kind) {
     case 'read_up_to':
       return applyReadUpTo(tx, owner, change, before);
     case 'seen_up_to':
       return applySeenUpTo(tx, owner, change.position, before);
+    case 'snooze':
+      return applySnooze(tx, owner, change, before, nowMs);
     default:
       return applyToItem(tx, owner, change, before);
   }
@@ -157,6 +180,51 @@ function afterItem(kind: ItemChange['kind'], row: Row, before: Counters): Counte
     unseen: before.unseen + (Number(row.position) > before.seenPosition ? step : 0),
     nextExpiryMs: isNext ? expiresAtMs : before.nextExpiryMs,
   };
+}
+
+/** Hides an item, or brings a hidden one back where its time is over. Its new position is the user's newest. */
+async function applySnooze(
+  tx: Transaction,
+  owner: UserKey,
+  { id, untilMs }: Extract<InboxChange, { readonly kind: 'snooze' }>,
+  before: Counters,
+  nowMs: number,
+): Promise<Done> {
+  const key: Value[] = [owner.tenantId, owner.userId, id];
+  const [row] = await tx.run(lockItem, key);
+  if (row === undefined) throw notFound();
+  const isSnoozed = row.snoozed_until_ms != null;
+  const isOver = untilMs <= nowMs;
+  if (isOver ? !isSnoozed : row.snoozed_until_ms === String(untilMs))
+    return { counters: before, changed: 0, ids: [] };
+  const step = row.counts === 't' ? 1 : 0;
+  if (isOver) {
+    const newestPosition = before.newestPosition + 1;
+    await tx.run(setSnooze, [...key, newestPosition, null, row.expires_at_ms ?? null]);
+    const counters = {
+      ...before,
+      newestPosition,
+      unread: before.unread + step,
+      unseen: before.unseen + step,
+    };
+    return { counters: withExpiry(counters, row), changed: 1, ids: [id] };
+  }
+  await tx.run(setSnooze, [...key, 0, untilMs, untilMs]);
+  if (isSnoozed) return { counters: before, changed: 1, ids: [id] };
+  const unseen = Number(row.position) > before.seenPosition ? step : 0;
+  return {
+    counters: { ...before, unread: before.unread - step, unseen: before.unseen - unseen },
+    changed: 1,
+    ids: [id],
+  };
+}
+
+/** An item that comes back is to expire again. */
+function withExpiry(counters: Counters, { expires_at_ms, in_app_status, counts }: Row): Counters {
+  if (expires_at_ms == null || in_app_status !== 'pending' || counts !== 't') return counters;
+  const expiresAtMs = BigInt(expires_at_ms);
+  const isNext = counters.nextExpiryMs === undefined || expiresAtMs < counters.nextExpiryMs;
+  return isNext ? { ...counters, nextExpiryMs: expiresAtMs } : counters;
 }
 
 async function applyReadUpTo(

@@ -1,6 +1,6 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
 import { userKey } from '../../../src/core/user-key.ts';
-import { textArray } from './arrays.ts';
+import { plainArray, textArray } from './arrays.ts';
 import type { Statement, Transaction } from './database.ts';
 import { type Counters, counterColumns, toCounters } from './rows.ts';
 
@@ -64,7 +64,7 @@ export async function lockUsers(
   );
 }
 
-/** Writes the counters of a user whose row is locked. Positions are given by creating alone, which writes them itself. */
+/** Writes the counters of a user whose row is locked. It gives no positions: saveAllCounters does. */
 export async function saveCounters(tx: Transaction, owner: UserKey, counters: Counters): Promise<void> {
   const { version, unread, unseen, seenPosition, nextExpiryMs } = counters;
   await tx.run(save, [
@@ -75,6 +75,34 @@ export async function saveCounters(tx: Transaction, owner: UserKey, counters: Co
     unseen,
     seenPosition,
     nextExpiryMs ?? null,
+  ]);
+}
+
+const saveAll: Statement = {
+  name: 'save_all_counters',
+  text: `
+UPDATE notify.users u SET newest_position = k.newest_position, version = k.version, unread = k.unread, unseen = k.unseen,
+  seen_position = k.seen_position, next_expiry_ms = k.next_expiry_ms
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+  AS k (tenant_id, user_id, newest_position, version, unread, unseen, seen_position, next_expiry_ms)
+WHERE u.tenant_id = k.tenant_id AND u.user_id = k.user_id`,
+};
+
+/** Writes the counters of users whose rows are locked, their newest positions too. */
+export async function saveAllCounters(
+  tx: Transaction,
+  users: readonly (readonly [owner: UserKey, counters: Counters])[],
+): Promise<void> {
+  if (users.length === 0) return;
+  await tx.run(saveAll, [
+    textArray(users.map(([{ tenantId }]) => tenantId)),
+    textArray(users.map(([{ userId }]) => userId)),
+    plainArray(users.map(([, { newestPosition }]) => newestPosition)),
+    plainArray(users.map(([, { version }]) => version)),
+    plainArray(users.map(([, { unread }]) => unread)),
+    plainArray(users.map(([, { unseen }]) => unseen)),
+    plainArray(users.map(([, { seenPosition }]) => seenPosition)),
+    plainArray(users.map(([, { nextExpiryMs }]) => nextExpiryMs)),
   ]);
 }
 

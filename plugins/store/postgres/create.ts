@@ -1,12 +1,14 @@
 import type { Content, Notification } from '../../../src/core/glossary.ts';
 import type { CreateOutcome, NewNotification } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
-import { isSendable, isVisible, newDelivery } from '../deliveries.ts';
+import { isSendable, isVisible, itemDueAtMs, newDelivery } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { lockUsers } from './counters.ts';
 import type { Database, Statement, Transaction, Value } from './database.ts';
+import type { CreateCall, Draft } from './drafts.ts';
 import { publicFailure, troubleOf } from './errors.ts';
 import { expireLocked } from './expiry.ts';
+import { countersOf } from './item-keys.ts';
 import { answerRepeats } from './repeats.ts';
 import { actionsText, type Counters, isExpiryDue, usualInAppProvider } from './rows.ts';
 
@@ -30,6 +32,7 @@ const rowColumns = [
   ['channels', 'text'],
   ['notification_id', 'text'],
   ['expires_at_ms', 'bigint'],
+  ['due_at_ms', 'bigint'],
 ] as const;
 
 /** Columns that the rows of one call share. */
@@ -60,6 +63,7 @@ const stored = [
   'other_deliveries',
   'notification_id',
   'expires_at_ms',
+  'due_at_ms',
 ] as const;
 
 /**
@@ -119,11 +123,11 @@ const insertDeliveries: Statement = {
   name: 'create_deliveries',
   text: `
 INSERT INTO notify.deliveries (tenant_id, id, user_id, item_id, ordinal, channel, destination, provider, status, reason,
-  created_at_ms, updated_at_ms)
+  created_at_ms, due_at_ms, first_due_at_ms, lease_token, updated_at_ms)
 SELECT g.*, g.created_at_ms
 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::bigint[]) AS g (tenant_id, id, user_id, item_id, ordinal, channel, destination, provider, status, reason,
-  created_at_ms)`,
+  $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[]) AS g (tenant_id, id, user_id, item_id, ordinal, channel,
+  destination, provider, status, reason, created_at_ms, due_at_ms, first_due_at_ms, lease_token)`,
 };
 
 /**
@@ -133,47 +137,57 @@ FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::smallint[], $6::
  */
 export async function createCalls(
   db: Database,
-  calls: readonly (readonly NewNotification[])[],
+  calls: readonly CreateCall[],
   now: () => number,
 ): Promise<CreateOutcome[][]> {
-  const rows = calls.flat();
   let outcomes: CreateOutcome[];
   try {
-    outcomes = await db.transaction((tx) => createRows(tx, rows, now()));
+    outcomes = await db.transaction((tx) => {
+      const nowMs = now();
+      return createRows(
+        tx,
+        calls.flatMap((call) => drafts(call, nowMs)),
+        nowMs,
+      );
+    });
   } catch (error) {
     if (troubleOf(error) !== 'row') throw error;
-    if (calls.length === 1) return [await createHalves(db, rows, now, error)];
+    const [only] = calls;
+    if (only !== undefined && calls.length === 1) return [await createHalves(db, only, now, error)];
     const results: CreateOutcome[][] = [];
     for (const call of calls) results.push(...(await createCalls(db, [call], now)));
     return results;
   }
   let to = 0;
-  return calls.map((call) => {
+  return calls.map(({ rows }) => {
     const from = to;
-    to += call.length;
+    to += rows.length;
     return outcomes.slice(from, to);
   });
 }
 
+const drafts = ({ rows, lease }: CreateCall, nowMs: number): Draft[] =>
+  rows.map((row) => {
+    if (row.appearsAtMs !== 0n) return { row, lease: undefined, dueAtMs: row.appearsAtMs };
+    return { row, lease, dueAtMs: BigInt(nowMs + (lease?.durationMs ?? 0)) };
+  });
+
 async function createHalves(
   db: Database,
-  rows: readonly NewNotification[],
+  { rows, lease }: CreateCall,
   now: () => number,
   error: unknown,
 ): Promise<CreateOutcome[]> {
   if (rows.length === 1) return [{ error: publicFailure(error) }];
   const middle = Math.ceil(rows.length / 2);
-  const halves = [rows.slice(0, middle), rows.slice(middle)];
   const outcomes: CreateOutcome[] = [];
-  for (const half of halves) outcomes.push(...((await createCalls(db, [half], now))[0] ?? []));
+  for (const half of [rows.slice(0, middle), rows.slice(middle)])
+    outcomes.push(...((await createCalls(db, [{ rows: half, lease }], now))[0] ?? []));
   return outcomes;
 }
 
-async function createRows(
-  tx: Transaction,
-  rows: readonly NewNotification[],
-  nowMs: number,
-): Promise<CreateOutcome[]> {
+async function createRows(tx: Transaction, batch: readonly Draft[], nowMs: number): Promise<CreateOutcome[]> {
+  const rows = batch.map(({ row }) => row);
   const users = await lockUsers(tx, rows, 'add');
   for (const row of rows) {
     const counters = countersOf(users, row);
@@ -181,13 +195,13 @@ async function createRows(
   }
   const firsts = firstOfEachKey(rows);
   const steps = await insert(tx, rows, firsts, users);
-  const outcomes: (CreateOutcome | undefined)[] = rows.map((row, i) => {
+  const outcomes: (CreateOutcome | undefined)[] = batch.map((draft, i) => {
     const step = steps.get(i);
-    return step === undefined ? undefined : created(row, step, countersOf(users, row));
+    return step === undefined ? undefined : created(draft, step, countersOf(users, draft.row));
   });
-  const added = rows.filter((_, i) => steps.has(i));
+  const added = batch.filter((_, i) => steps.has(i));
   await insertOthers(tx, added);
-  if (added.length < rows.length) await answerRepeats(tx, rows, outcomes, users, nowMs);
+  if (added.length < rows.length) await answerRepeats(tx, batch, outcomes, users, nowMs);
   return outcomes as CreateOutcome[];
 }
 
@@ -204,12 +218,6 @@ function firstOfEachKey(rows: readonly NewNotification[]): number[] {
     firsts.push(i);
   });
   return firsts;
-}
-
-function countersOf(users: ReadonlyMap<string, Counters>, row: NewNotification): Counters {
-  const counters = users.get(userKey(row));
-  if (counters === undefined) throw new Error('a user that was locked has no counters');
-  return counters;
 }
 
 /** @returns by index of the rows that were new: how many of the user's items became visible up to it */
@@ -233,7 +241,7 @@ async function insert(
     textArray(batch.map(({ tenantId }) => tenantId)),
     textArray(batch.map(({ userId }) => userId)),
     plainArray(batch.map((row) => countersOf(users, row).newestPosition)),
-    plainArray(batch.map(({ deliveries }) => isVisible(deliveries))),
+    plainArray(batch.map(isVisible)),
     plainArray(batch.map(({ createdAtMs }) => createdAtMs)),
     plainArray(inApp.map(({ delivery }) => delivery?.id)),
     textArray(inApp.map(({ delivery }) => delivery?.status)),
@@ -245,6 +253,7 @@ async function insert(
     textArray(batch.map(({ deliveries }) => `{${deliveries.map(({ channel }) => channel).join(',')}}`)),
     textArray(batch.map(({ content }) => content.notificationId)),
     plainArray(batch.map(({ content }) => content.expiresAtMs || undefined)),
+    plainArray(batch.map((row) => itemDueAtMs(row) || undefined)),
     ...(isShared ? [plainArray(batch.map(({ content }) => numbers.get(content)))] : []),
     ...contentArrays(contents),
   ];
@@ -269,11 +278,11 @@ const contentArrays = (contents: readonly Content[]): string[] => [
 ];
 
 /** Stores the deliveries on other channels than in-app. */
-async function insertOthers(tx: Transaction, rows: readonly NewNotification[]): Promise<void> {
-  const others = rows.flatMap((row) => {
+async function insertOthers(tx: Transaction, drafts: readonly Draft[]): Promise<void> {
+  const others = drafts.flatMap(({ row, lease, dueAtMs }) => {
     const inApp = row.deliveries.findIndex(({ channel }) => channel === 'in_app');
     return row.deliveries
-      .map((delivery, ordinal) => ({ row, delivery, ordinal }))
+      .map((delivery, ordinal) => ({ row, lease, ordinal, delivery: newDelivery(delivery, row, dueAtMs) }))
       .filter(({ ordinal }) => ordinal !== inApp);
   });
   if (others.length === 0) return;
@@ -289,23 +298,27 @@ async function insertOthers(tx: Transaction, rows: readonly NewNotification[]): 
     textArray(others.map(({ delivery }) => delivery.status)),
     textArray(others.map(({ delivery }) => delivery.reason)),
     plainArray(others.map(({ row }) => row.createdAtMs)),
+    plainArray(others.map(({ delivery }) => delivery.dueAtMs || undefined)),
+    plainArray(others.map(({ delivery }) => delivery.firstDueAtMs || undefined)),
+    plainArray(others.map(({ delivery, lease }) => (isSendable(delivery) ? lease?.token : undefined))),
   ]);
 }
 
-function created(row: NewNotification, step: number, before: Counters): CreateOutcome {
-  const deliveries = row.deliveries.map(newDelivery);
+function created({ row, lease, dueAtMs }: Draft, step: number, before: Counters): CreateOutcome {
+  const deliveries = row.deliveries.map((delivery) => newDelivery(delivery, row, dueAtMs));
   const notification: Notification = {
     ...row.content,
     tenantId: row.tenantId,
     userId: row.userId,
     id: row.id,
-    position: isVisible(row.deliveries) ? before.newestPosition + step : 0,
+    position: isVisible(row) ? before.newestPosition + step : 0,
     createdAtMs: row.createdAtMs,
     readAtMs: 0n,
     archivedAtMs: 0n,
+    snoozedUntilMs: 0n,
     seen: false,
     deliveries,
   };
-  const attempt = deliveries.filter(isSendable).map(({ id }) => id);
+  const attempt = lease === undefined ? [] : deliveries.filter(isSendable).map(({ id }) => id);
   return { notification, created: true, attempt, version: before.version + step };
 }

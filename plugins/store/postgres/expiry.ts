@@ -3,8 +3,8 @@ import { lockUsers, saveCounters } from './counters.ts';
 import type { Database, Statement, Transaction } from './database.ts';
 import { type Counters, isExpiryDue } from './rows.ts';
 
-/** Still to expire, in the words of the partial index notifications_expiring. */
-const expiring = `n.tenant_id = $1 AND n.user_id = $2 AND n.expires_at_ms IS NOT NULL AND n.in_app_status = 'pending'
+/** Visible and still to expire, in the words of the partial index notifications_expiring. */
+const expiring = `n.tenant_id = $1 AND n.user_id = $2 AND n.position > 0 AND n.expires_at_ms IS NOT NULL AND n.in_app_status = 'pending'
   AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL`;
 
 /** Rows are locked in the order of their ids, as outcomes do. */

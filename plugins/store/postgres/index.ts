@@ -6,6 +6,7 @@ import { parsePostgresDsn } from '../../../src/config.ts';
 import type { OpenStore } from '../open.ts';
 import { connectionConfigs, refusedForTls } from './connection.ts';
 import { Database } from './database.ts';
+import { DatabaseClock } from './database-clock.ts';
 import { loggable, troubleOf } from './errors.ts';
 import { PostgresStore } from './postgres-store.ts';
 import { settings } from './settings.ts';
@@ -31,7 +32,7 @@ export const openPostgresStore: OpenStore = async (app, config) => {
       else app.log.warn({ err: error }, 'postgres_connection_dropped');
     },
   });
-  return new PostgresStore(db, app.ambient);
+  return new PostgresStore(db, new DatabaseClock(app.ambient.clock));
 };
 
 /**

@@ -5,7 +5,7 @@ import { textArray } from './arrays.ts';
 import type { Database, Row, Statement, Value } from './database.ts';
 import { expireInbox } from './expiry.ts';
 import { lookAt } from './looking.ts';
-import { counterColumns, type Item, itemJson, listed, toNotification, toSummary } from './rows.ts';
+import { counterColumns, type Item, itemJson, listed, named, toNotification, toSummary } from './rows.ts';
 
 /** Later than any position. */
 const noEnd = 2n ** 63n - 1n;
@@ -16,7 +16,7 @@ const one: Statement = {
 SELECT u.seen_position, u.next_expiry_ms, n.item
 FROM (
   SELECT ${itemJson} AS item FROM notify.notifications n
-  WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3 AND ${listed}
+  WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.id = $3 AND ${named}
 ) n
 CROSS JOIN notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2`,
 };
@@ -63,7 +63,7 @@ function rowsOf(query: ListQuery, page: (conditions: string) => string): string 
   // the unread index has one run of positions per status: the newest of each, merged
   const runs = ['pending', 'delivered', 'acked', 'failed'].map((status) =>
     page(
-      `n.in_app_status = '${status}' AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL`,
+      `n.in_app_status = '${status}' AND n.position > 0 AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL`,
     ),
   );
   return `SELECT * FROM (${runs.join(' UNION ALL ')}) n ORDER BY n.position DESC LIMIT $4`;

@@ -1,13 +1,14 @@
 import { isUuid } from '../../../src/core/ambient.ts';
-import type { UserKey } from '../../../src/core/glossary.ts';
-import type { Outcome } from '../../../src/core/store.ts';
+import type { Attempt, UserKey } from '../../../src/core/glossary.ts';
+import type { Outcome } from '../../../src/core/outbox.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { lockUsers, saveCounters } from './counters.ts';
 import type { Database, Row, Statement, Transaction, Value } from './database.ts';
 
-const given = `unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::int[])
-  AS o (tenant_id, user_id, item_id, id, status, reason, message_id, at_ms, attempts)`;
+const given = `unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+  $10::text[], $11::uuid[], $12::bigint[])
+  AS o (tenant_id, user_id, item_id, id, status, reason, message_id, at_ms, attempt, provider, lease_token, due_at_ms)`;
 
 /** Whether an outcome counts: pending may become anything, delivered only acked (status.ts). */
 const moves = (status: string) => `(${status} = 'pending' OR ${status} = 'delivered' AND o.status = 'acked')`;
@@ -21,7 +22,6 @@ const writeInApp: Statement = {
 UPDATE notify.notifications n SET
   in_app_status = o.status,
   in_app_reason = o.reason,
-  in_app_attempts = n.in_app_attempts + o.attempts,
   in_app_message_id = coalesce(nullif(o.message_id, ''), n.in_app_message_id),
   in_app_delivered_at_ms = ${taken('n.in_app_delivered_at_ms')},
   in_app_ack_at_ms = CASE WHEN o.status = 'acked' THEN o.at_ms ELSE n.in_app_ack_at_ms END
@@ -39,42 +39,61 @@ const writeOthers: Statement = {
 UPDATE notify.deliveries d SET
   status = o.status,
   reason = o.reason,
-  attempts = d.attempts + o.attempts,
+  attempts = d.attempts + CASE WHEN o.attempt IS NULL THEN 0 ELSE 1 END,
+  attempt_log = CASE WHEN o.attempt IS NULL THEN d.attempt_log ELSE d.attempt_log || o.attempt END,
+  provider = coalesce(o.provider, d.provider),
+  due_at_ms = CASE WHEN o.status = 'pending' THEN o.due_at_ms END,
+  lease_token = NULL,
+  crashes = 0,
   provider_message_id = coalesce(nullif(o.message_id, ''), d.provider_message_id),
   delivered_at_ms = ${taken('d.delivered_at_ms')},
   ack_at_ms = CASE WHEN o.status = 'acked' THEN o.at_ms ELSE d.ack_at_ms END,
   updated_at_ms = o.at_ms
 FROM ${given}
 WHERE d.tenant_id = o.tenant_id AND d.id = o.id AND d.user_id = o.user_id AND d.item_id = o.item_id
-  AND ${moves('d.status')}`,
+  AND ${moves('d.status')} AND (o.lease_token IS NULL OR d.lease_token = o.lease_token)
+RETURNING d.id`,
 };
 
-/** Writes the outcomes of some calls, in their order. */
-export async function recordOutcomes(db: Database, outcomes: readonly Outcome[]): Promise<void> {
+/**
+ * Writes the outcomes of some calls, in their order.
+ * @returns for each whether it was written
+ */
+export async function recordOutcomes(db: Database, outcomes: readonly Outcome[]): Promise<boolean[]> {
   const known = outcomes.filter(({ id, deliveryId }) => isUuid(id) && isUuid(deliveryId));
-  if (known.length === 0) return;
+  const written = new Set<Outcome>();
   const rounds = inRounds(known);
   const [only] = rounds;
   const suppressed = known.filter(({ status }) => status === 'suppressed');
-  if (only !== undefined && rounds.length === 1 && suppressed.length === 0) {
-    // outcomes stand each for itself: there is nothing to do as one
-    const values = valuesOf(only);
-    const written = await db.write(writeInApp, values);
-    const rest = only.filter(notIn(written));
-    if (rest.length > 0) await db.write(writeOthers, valuesOf(rest));
-    return;
-  }
-  await db.transaction(async (tx) => {
-    // a suppressed item leaves its inbox: users are locked before anything else
-    const users = suppressed.length > 0 ? await lockUsers(tx, suppressed, 'skip') : new Map();
-    for (const round of rounds) {
-      const written = await tx.run(writeInApp, valuesOf(round));
-      const rest = round.filter(notIn(written));
-      if (rest.length > 0) await tx.run(writeOthers, valuesOf(rest));
-      for (const row of written) if (row.in_app_status === 'suppressed') await leave(tx, row, users);
-    }
-  });
+  // outcomes stand each for itself: there is nothing to do as one, unless an item leaves its inbox
+  if (only !== undefined && rounds.length === 1 && suppressed.length === 0)
+    await writeRound((statement, values) => db.write(statement, values), only, written);
+  else if (only !== undefined)
+    await db.transaction(async (tx) => {
+      written.clear();
+      // a suppressed item leaves its inbox: users are locked before anything else
+      const users = suppressed.length > 0 ? await lockUsers(tx, suppressed, 'skip') : new Map();
+      for (const round of rounds)
+        for (const row of await writeRound((statement, values) => tx.run(statement, values), round, written))
+          if (row.in_app_status === 'suppressed') await leave(tx, row, users);
+    });
+  return outcomes.map((outcome) => written.has(outcome));
 }
+
+/** @returns the in-app deliveries that it wrote */
+async function writeRound(run: Run, round: readonly Outcome[], written: Set<Outcome>): Promise<Row[]> {
+  const isInApp = (outcome: Outcome) => outcome.attempt === undefined && outcome.leaseToken === undefined;
+  // what a provider attempted is no in-app delivery; of the others it is not known
+  const maybe = round.filter(isInApp);
+  const inApp = maybe.length > 0 ? await run(writeInApp, valuesOf(maybe)) : [];
+  const missed = inApp.length > 0 ? round.filter(notIn(inApp)) : round;
+  const others = missed.length > 0 ? await run(writeOthers, valuesOf(missed)) : [];
+  const isMissing = notIn([...inApp, ...others]);
+  for (const outcome of round) if (!isMissing(outcome)) written.add(outcome);
+  return inApp;
+}
+
+type Run = (statement: Statement, values: readonly Value[]) => Promise<Row[]>;
 
 /** Takes an item out of the counts that an outcome took out of the inbox. */
 async function leave(tx: Transaction, row: Row, users: Awaited<ReturnType<typeof lockUsers>>): Promise<void> {
@@ -124,5 +143,24 @@ const valuesOf = (outcomes: readonly Outcome[]): Value[] => [
   textArray(outcomes.map(({ reason }) => reason)),
   textArray(outcomes.map(({ providerMessageId }) => providerMessageId)),
   plainArray(outcomes.map(({ atMs }) => atMs)),
-  plainArray(outcomes.map(({ attempts }) => attempts)),
+  textArray(outcomes.map(({ attempt }) => attempt && attemptText(attempt))),
+  textArray(outcomes.map(({ attempt }) => attempt?.provider)),
+  plainArray(outcomes.map(({ leaseToken }) => leaseToken)),
+  plainArray(outcomes.map(({ dueAtMs }) => dueAtMs || undefined)),
 ];
+
+/** How an attempt is kept, see attempt_log in drizzle/schema.ts. */
+const attemptText = ({ startedAtMs, durationMs, provider, status, reason, detail }: Attempt): string =>
+  JSON.stringify([Number(startedAtMs), durationMs, provider, status, reason, detail]);
+
+export function toAttempt(text: string): Attempt {
+  const [startedAtMs, durationMs, provider, status, reason, detail] = JSON.parse(text) as [
+    number,
+    number,
+    string,
+    Attempt['status'],
+    string,
+    string,
+  ];
+  return { startedAtMs: BigInt(startedAtMs), durationMs, provider, status, reason, detail };
+}

@@ -1,7 +1,18 @@
-import type { Ambient } from '../../../src/core/ambient.ts';
 import { isUuid } from '../../../src/core/ambient.ts';
+import type { DeliveryPage, DeliveryQuery, DeliveryRecord } from '../../../src/core/delivery-log.ts';
 import { notFound } from '../../../src/core/errors.ts';
 import type { Device, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type {
+  Advanced,
+  Cancel,
+  Cancelled,
+  Claim,
+  Claimed,
+  DeliveryRef,
+  Lease,
+  Outcome,
+  Retry,
+} from '../../../src/core/outbox.ts';
 import type {
   CreateOutcome,
   InboxChange,
@@ -10,20 +21,26 @@ import type {
   NewDevice,
   NewNotification,
   NotificationPage,
-  Outcome,
   SincePage,
   SinceQuery,
   Store,
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
+import { advanceItems } from './advance.ts';
+import { cancelNotification } from './cancel.ts';
 import { changeInbox } from './changes.ts';
+import { Claims } from './claims.ts';
 import { Coalescer } from './coalesce.ts';
 import { createCalls } from './create.ts';
 import type { Database } from './database.ts';
+import type { StoreClock } from './database-clock.ts';
+import { getDelivery, listDeliveries } from './delivery-log.ts';
 import { listDevices, registerDevice } from './devices.ts';
+import type { CreateCall } from './drafts.ts';
 import { publicFailure } from './errors.ts';
 import { getNotification, inboxSummary, listNotifications } from './listing.ts';
 import { recordOutcomes } from './outcomes.ts';
+import { retryDeliveries } from './retry.ts';
 import { settings } from './settings.ts';
 import { SharedReads } from './shared-reads.ts';
 import { notificationsSince } from './streaming.ts';
@@ -32,15 +49,17 @@ import { notificationsSince } from './streaming.ts';
 export class PostgresStore implements Store {
   readonly name = 'postgres';
   readonly #db: Database;
-  readonly #clock: Ambient['clock'];
+  readonly #clock: StoreClock;
+  readonly #claims: Claims;
   readonly #pages = new SharedReads<NotificationPage>();
-  readonly #creates: Coalescer<readonly NewNotification[], CreateOutcome[]>;
-  readonly #outcomes: Coalescer<readonly Outcome[], undefined>;
+  readonly #creates: Coalescer<CreateCall, CreateOutcome[]>;
+  readonly #outcomes: Coalescer<readonly Outcome[], boolean[]>;
 
   /** @param db the store's own: it is closed with the store */
-  constructor(db: Database, ambient: Pick<Ambient, 'clock'>) {
+  constructor(db: Database, clock: StoreClock) {
     this.#db = db;
-    this.#clock = ambient.clock;
+    this.#clock = clock;
+    this.#claims = new Claims(db, clock);
     const now = () => this.#clock.now();
     this.#creates = new Coalescer((calls) => createCalls(db, calls, now), {
       concurrency: settings.flushers,
@@ -50,19 +69,23 @@ export class PostgresStore implements Store {
     });
     this.#outcomes = new Coalescer(
       async (calls) => {
-        await recordOutcomes(db, calls.flat());
-        return calls.map(() => undefined);
+        const written = await recordOutcomes(db, calls.flat());
+        let to = 0;
+        return calls.map((call) => {
+          to += call.length;
+          return written.slice(to - call.length, to);
+        });
       },
       { concurrency: 1, weigh: (call) => call.length, batchWeight: settings.rowsPerFlush },
     );
   }
 
-  async createNotifications(batch: readonly NewNotification[]): Promise<CreateOutcome[]> {
+  async createNotifications(batch: readonly NewNotification[], lease?: Lease): Promise<CreateOutcome[]> {
     this.#db.assertOpen();
     if (batch.length === 0) return [];
-    if (batch.length <= settings.rowsPerFlush) return this.#safe(this.#creates.submit(batch));
+    const write = (rows: readonly NewNotification[]) => this.#safe(this.#creates.submit({ rows, lease }));
+    if (batch.length <= settings.rowsPerFlush) return write(batch);
     const parts = inParts(batch);
-    const write = (part: readonly NewNotification[]) => this.#safe(this.#creates.submit(part));
     if (hasDistinctUsers(batch)) return (await Promise.all(parts.map(write))).flat();
     // one after the other, since a later row may be a repeat of an earlier one, or the same user's next
     const outcomes: CreateOutcome[] = [];
@@ -97,9 +120,41 @@ export class PostgresStore implements Store {
     return this.#safe(changeInbox(this.#db, owner, change, this.#clock.now()));
   }
 
-  async recordOutcomes(outcomes: readonly Outcome[]): Promise<void> {
+  async claimDeliveries(claim: Claim): Promise<Claimed> {
+    return this.#safe(this.#claims.claim(claim));
+  }
+
+  async renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]> {
+    return this.#safe(this.#claims.renew(lease, held));
+  }
+
+  async releaseLeases(token: string, held: readonly DeliveryRef[]): Promise<void> {
+    await this.#safe(this.#claims.release(token, held));
+  }
+
+  async recordOutcomes(outcomes: readonly Outcome[]): Promise<boolean[]> {
     this.#db.assertOpen();
-    if (outcomes.length > 0) await this.#safe(this.#outcomes.submit(outcomes));
+    return outcomes.length > 0 ? this.#safe(this.#outcomes.submit(outcomes)) : [];
+  }
+
+  async advanceItems(limit: number): Promise<Advanced> {
+    return this.#safe(advanceItems(this.#db, this.#clock, limit));
+  }
+
+  async cancelNotification(cancel: Cancel): Promise<Cancelled> {
+    return this.#safe(cancelNotification(this.#db, cancel));
+  }
+
+  async retryDeliveries(retry: Retry): Promise<number> {
+    return this.#safe(retryDeliveries(this.#db, retry));
+  }
+
+  async listDeliveries(query: DeliveryQuery): Promise<DeliveryPage> {
+    return this.#safe(listDeliveries(this.#db, query));
+  }
+
+  async getDelivery(tenantId: string, deliveryId: string): Promise<DeliveryRecord> {
+    return this.#safe(getDelivery(this.#db, tenantId, deliveryId));
   }
 
   async registerDevice(device: NewDevice): Promise<Device> {
@@ -142,13 +197,13 @@ const hasDistinctUsers = (batch: readonly NewNotification[]): boolean =>
   new Set(batch.map((row) => userKey(row))).size === batch.length;
 
 /** The share of a batch that a call takes, by rows or by the length of its texts, whichever is more. */
-function weightOf(call: readonly NewNotification[]): number {
+function weightOf({ rows }: CreateCall): number {
   let bytes = 0;
   let last: NewNotification['content'] | undefined;
-  for (const { content } of call) {
+  for (const { content } of rows) {
     if (content === last) continue;
     bytes += content.body.length + (content.data?.length ?? 0);
     last = content;
   }
-  return Math.max(call.length / settings.rowsPerFlush, bytes / settings.bytesPerFlush);
+  return Math.max(rows.length / settings.rowsPerFlush, bytes / settings.bytesPerFlush);
 }

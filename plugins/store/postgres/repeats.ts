@@ -1,9 +1,10 @@
 import type { Delivery, Notification } from '../../../src/core/glossary.ts';
-import type { CreateOutcome, NewNotification } from '../../../src/core/store.ts';
+import type { CreateOutcome } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { adoptDestinations, isSendable } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
 import type { Row, Statement, Transaction } from './database.ts';
+import type { Draft } from './drafts.ts';
 import { type Counters, type Item, itemJson, toNotification } from './rows.ts';
 
 const byKeys: Statement = {
@@ -12,7 +13,7 @@ const byKeys: Statement = {
 SELECT k.ord, n.*
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (tenant_id, user_id, notification_id, ord)
 CROSS JOIN LATERAL (
-  SELECT ${itemJson} AS item, n.deleted_at_ms FROM notify.notifications n
+  SELECT ${itemJson} AS item, n.deleted_at_ms, n.due_at_ms FROM notify.notifications n
   WHERE n.tenant_id = k.tenant_id AND n.user_id = k.user_id AND n.notification_id = k.notification_id LIMIT 1
 ) n`,
 };
@@ -22,9 +23,10 @@ const adopt: Statement = {
   name: 'adopt',
   text: `
 UPDATE notify.deliveries d
-SET destination = k.destination, provider = k.provider, reason = k.reason, updated_at_ms = $7
-FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
-  AS k (tenant_id, item_id, id, destination, provider, reason)
+SET destination = k.destination, provider = k.provider, reason = k.reason, due_at_ms = k.due_at_ms,
+  first_due_at_ms = k.first_due_at_ms, lease_token = k.lease_token, updated_at_ms = $10
+FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::uuid[])
+  AS k (tenant_id, item_id, id, destination, provider, reason, due_at_ms, first_due_at_ms, lease_token)
 WHERE d.tenant_id = k.tenant_id AND d.item_id = k.item_id AND d.id = k.id AND d.status = 'pending' AND d.reason = 'no_destination'
 RETURNING d.id`,
 };
@@ -34,17 +36,18 @@ interface Adopted {
   readonly tenantId: string;
   readonly itemId: string;
   readonly delivery: Delivery;
+  readonly leaseToken: string | undefined;
 }
 
 /** Fills in the outcomes that are still missing: those of rows that are stored already. */
 export async function answerRepeats(
   tx: Transaction,
-  rows: readonly NewNotification[],
+  batch: readonly Draft[],
   outcomes: (CreateOutcome | undefined)[],
   users: ReadonlyMap<string, Counters>,
   nowMs: number,
 ): Promise<void> {
-  const repeats = rows.flatMap((row, i) => (outcomes[i] === undefined ? [{ row, i }] : []));
+  const repeats = batch.flatMap((draft, i) => (outcomes[i] === undefined ? [{ ...draft, i }] : []));
   const found = await tx.run(byKeys, [
     textArray(repeats.map(({ row }) => row.tenantId)),
     textArray(repeats.map(({ row }) => row.userId)),
@@ -56,22 +59,28 @@ export async function answerRepeats(
   for (const stored of found) {
     const repeat = repeats[Number(stored.ord) - 1];
     if (repeat === undefined) continue;
-    const { row, i } = repeat;
+    const { row, i, lease } = repeat;
     const seenPosition = users.get(userKey(row))?.seenPosition ?? 0;
     const item = JSON.parse(stored.item ?? '') as Item;
     const known = current.get(item[0]) ?? toNotification(row, item, seenPosition);
+    const appearsAtMs = appearanceOf(stored, known);
+    const dueAtMs = appearsAtMs === 0n ? repeat.dueAtMs : appearsAtMs;
     const deliveries = mayAdopt(stored, known, nowMs)
-      ? adoptDestinations(known.deliveries, row.deliveries)
+      ? adoptDestinations(known.deliveries, row.deliveries, {
+          dueAtMs,
+          firstDueAtMs: appearsAtMs === 0n ? BigInt(nowMs) : appearsAtMs,
+        })
       : known.deliveries;
     const taken = deliveries.filter((delivery, at) => delivery !== known.deliveries[at]);
     const notification = taken.length > 0 ? { ...known, deliveries } : known;
+    const leaseToken = appearsAtMs === 0n ? lease?.token : undefined;
     for (const delivery of taken)
-      adopted.set(delivery.id, { delivery, itemId: known.id, tenantId: row.tenantId });
+      adopted.set(delivery.id, { delivery, itemId: known.id, tenantId: row.tenantId, leaseToken });
     current.set(known.id, notification);
     outcomes[i] = {
       notification,
       created: false,
-      attempt: taken.filter(isSendable).map(({ id }) => id),
+      attempt: leaseToken === undefined ? [] : taken.filter(isSendable).map(({ id }) => id),
       version: 0,
     };
   }
@@ -88,6 +97,10 @@ export async function answerRepeats(
 const mayAdopt = (stored: Row, { expiresAtMs }: Notification, nowMs: number): boolean =>
   stored.deleted_at_ms == null && (expiresAtMs === 0n || expiresAtMs > nowMs);
 
+/** When an item that was stored for later appears; 0n: it has, or never will. */
+const appearanceOf = (stored: Row, { position, snoozedUntilMs }: Notification): bigint =>
+  position === 0 && snoozedUntilMs === 0n && stored.due_at_ms != null ? BigInt(stored.due_at_ms) : 0n;
+
 /** @returns the ids of those that still waited for a destination */
 async function storeAdopted(
   tx: Transaction,
@@ -101,6 +114,9 @@ async function storeAdopted(
     textArray(adopted.map(({ delivery }) => delivery.destination)),
     textArray(adopted.map(({ delivery }) => delivery.provider)),
     textArray(adopted.map(({ delivery }) => delivery.reason)),
+    plainArray(adopted.map(({ delivery }) => delivery.dueAtMs || undefined)),
+    plainArray(adopted.map(({ delivery }) => delivery.firstDueAtMs || undefined)),
+    plainArray(adopted.map(({ leaseToken, delivery }) => (isSendable(delivery) ? leaseToken : undefined))),
     nowMs,
   ]);
   return new Set(rows.map(({ id }) => id));

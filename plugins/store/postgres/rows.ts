@@ -19,7 +19,7 @@ export const usualInAppProvider = 'in_app_realtime';
 const itemValues = `
   n.id, n.notification_id, n.position, n.created_at_ms::text, n.expires_at_ms::text, n.read_at_ms::text, n.archived_at_ms::text,
   n.type, n.subject_ref, n.subject_type, n.title, n.body, n.urgency, n.data, n.action_url, n.icon_url, n.actions,
-  n.in_app_id, n.in_app_status, n.in_app_reason, n.in_app_destination, n.in_app_provider, n.in_app_attempts,
+  n.in_app_id, n.in_app_status, n.in_app_reason, n.in_app_destination, n.in_app_provider, n.snoozed_until_ms::text,
   n.in_app_message_id, n.in_app_delivered_at_ms::text, n.in_app_ack_at_ms::text, n.in_app_ordinal`;
 
 /**
@@ -29,7 +29,8 @@ const itemValues = `
 export const itemJson = `json_build_array(${itemValues},
   CASE WHEN n.other_deliveries > 0 THEN (
     SELECT json_agg(json_build_array(d.ordinal, d.id, d.channel, d.destination, d.provider, d.status, d.reason,
-      d.attempts, d.provider_message_id, d.delivered_at_ms::text, d.ack_at_ms::text))
+      d.attempts, d.provider_message_id, d.delivered_at_ms::text, d.ack_at_ms::text, d.due_at_ms::text,
+      d.first_due_at_ms::text))
     FROM notify.deliveries d WHERE d.tenant_id = n.tenant_id AND d.item_id = n.id
   ) END)`;
 
@@ -57,7 +58,7 @@ export type Item = readonly [
   inAppReason: string | null,
   inAppDestination: string | null,
   inAppProvider: string | null,
-  inAppAttempts: number,
+  snoozedUntilMs: string | null,
   inAppMessageId: string | null,
   inAppDeliveredAtMs: string | null,
   inAppAckAtMs: string | null,
@@ -68,14 +69,18 @@ export type Item = readonly [
 /** Shown in the inbox: visible, not deleted. */
 export const listed = `n.position > 0 AND n.deleted_at_ms IS NULL AND n.in_app_status IS DISTINCT FROM 'suppressed'`;
 
+/** What its user may name: listed, or snoozed. */
+export const named = `(n.position > 0 OR n.snoozed_until_ms IS NOT NULL) AND n.deleted_at_ms IS NULL
+  AND n.in_app_status IS DISTINCT FROM 'suppressed'`;
+
 /** Counts as unread, in the words of the partial index notifications_unread, whose statuses these are. */
-export const unread = `n.in_app_status IN ('pending', 'delivered', 'acked', 'failed')
+export const unread = `n.position > 0 AND n.in_app_status IN ('pending', 'delivered', 'acked', 'failed')
   AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL`;
 
 const time = (text: string | null | undefined): bigint => (text == null ? 0n : BigInt(text));
 
 /** A delivery in `others`. */
-type JsonDelivery = [
+export type JsonDelivery = [
   ordinal: number,
   id: string,
   channel: Channel,
@@ -87,6 +92,8 @@ type JsonDelivery = [
   providerMessageId: string,
   deliveredAtMs: string | null,
   ackAtMs: string | null,
+  dueAtMs: string | null,
+  firstDueAtMs: string | null,
 ];
 
 export function toNotification(owner: UserKey, item: Item, seenPosition: number): Notification {
@@ -130,6 +137,7 @@ export function toNotification(owner: UserKey, item: Item, seenPosition: number)
     createdAtMs: time(createdAtMs),
     readAtMs: time(readAtMs),
     archivedAtMs: time(archivedAtMs),
+    snoozedUntilMs: time(item[22]),
     seen: position !== 0 && position <= seenPosition,
     deliveries: toDeliveries(owner, item),
   };
@@ -155,14 +163,16 @@ function toInApp(owner: UserKey, item: Item): Delivery | undefined {
     provider: item[21] ?? usualInAppProvider,
     status,
     reason: item[19] ?? '',
-    attempts: item[22],
+    attempts: 0,
     providerMessageId: item[23] ?? '',
     deliveredAtMs: time(item[24]),
     ackAtMs: time(item[25]),
+    dueAtMs: 0n,
+    firstDueAtMs: 0n,
   };
 }
 
-const toDelivery = (json: JsonDelivery): Delivery => ({
+export const toDelivery = (json: JsonDelivery): Delivery => ({
   id: json[1],
   channel: json[2],
   destination: json[3],
@@ -173,6 +183,8 @@ const toDelivery = (json: JsonDelivery): Delivery => ({
   providerMessageId: json[8],
   deliveredAtMs: time(json[9]),
   ackAtMs: time(json[10]),
+  dueAtMs: time(json[11]),
+  firstDueAtMs: time(json[12]),
 });
 
 /** How actions are stored; undefined for none. */

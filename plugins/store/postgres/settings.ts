@@ -46,6 +46,10 @@ export const settings = {
    * thousand recipients of one call.
    */
   rowsPerFlush: 500,
+  /** Tenants and channels that one look at the outbox visits; the next look goes on from there. */
+  pairsPerScan: 500,
+  /** Items that are cancelled in one transaction. */
+  itemsPerCancel: 500,
   /** Bytes of one batch, by the length of its texts, unless one call alone is larger. */
   bytesPerFlush: 8 * 2 ** 20,
 } as const;

@@ -29,6 +29,10 @@ export function inboxService(app: FastifyInstance): RpcService {
       await inbox.unarchive(principal, id);
       return {};
     },
+    async snooze({ id, untilMs }, { principal }) {
+      await inbox.snooze(principal, id, untilMs);
+      return {};
+    },
     async deleteNotification({ id }, { principal }) {
       await inbox.delete(principal, id);
       return {};

@@ -28,6 +28,9 @@ export function producer(app: FastifyInstance): RpcService {
       );
       return { results };
     },
+    async cancelNotification(request) {
+      return { cancelled: await app.notifier.cancel(request) };
+    },
     async publishDataChange(request) {
       return { sessions: app.notifier.publishDataChange(request) };
     },

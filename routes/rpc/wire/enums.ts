@@ -4,7 +4,12 @@ import {
   DeviceType as WireDeviceType,
   Urgency as WireUrgency,
 } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
-import type { Channel, DeviceType, Urgency } from '../../../src/core/glossary.ts';
+import type {
+  Channel,
+  DeliveryStatus as CoreDeliveryStatus,
+  DeviceType,
+  Urgency,
+} from '../../../src/core/glossary.ts';
 import type { WireStatus } from '../../../src/core/status.ts';
 
 export const channelToWire: Record<Channel, DeliveryChannel> = {
@@ -41,6 +46,13 @@ const reverse = <Word extends string, Wire extends number>(
 
 /** Unknown numbers and UNSPECIFIED are not in these. */
 export const channelFromWire = reverse(channelToWire);
+/** Without READ, which no delivery is. */
+export const deliveryStatusFromWire: ReadonlyMap<DeliveryStatus, CoreDeliveryStatus> = new Map(
+  (['pending', 'delivered', 'acked', 'failed', 'suppressed'] as const).map((status) => [
+    statusToWire[status],
+    status,
+  ]),
+);
 export const urgencyFromWire = reverse(urgencyToWire);
 export const deviceTypeFromWire: ReadonlyMap<WireDeviceType, DeviceType> = new Map([
   [WireDeviceType.BROWSER, 'browser'],

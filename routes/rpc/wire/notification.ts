@@ -36,6 +36,7 @@ export function notificationToWire(n: Notification): WireNotification {
     ...(n.expiresAtMs !== 0n && { expiresAtMs: n.expiresAtMs }),
     ...(n.urgency !== undefined && { urgency: urgencyToWire[n.urgency] }),
     ...(n.archivedAtMs !== 0n && { archivedAtMs: n.archivedAtMs }),
+    ...(n.snoozedUntilMs !== 0n && { snoozedUntilMs: n.snoozedUntilMs }),
   });
 }
 
@@ -67,6 +68,7 @@ export function notificationToJson(n: Notification): string {
     seen: n.seen,
     ...(n.archivedAtMs !== 0n && { archivedAtMs: String(n.archivedAtMs) }),
     channels: channelsOf(n.deliveries).map((channel) => channelNames[channel]),
+    ...(n.snoozedUntilMs !== 0n && { snoozedUntilMs: String(n.snoozedUntilMs) }),
   });
   // the data is JSON text already
   return n.data === undefined ? json : `${json.slice(0, -1)},"data":${n.data}}`;

@@ -12,7 +12,6 @@ import { channelFromWire, channelToWire, statusToWire, urgencyFromWire } from '.
 /** Fields of the agreed contract whose feature is not in this version. Refused by name, never ignored. */
 const notBuilt: readonly [string, (request: NotifyRequest) => boolean][] = [
   ['template', (r) => (r.template ?? '') !== ''],
-  ['send_at_ms', (r) => (r.sendAtMs ?? 0n) !== 0n],
   ['group_key', (r) => (r.groupKey ?? '') !== ''],
   ['group_window_ms', (r) => (r.groupWindowMs ?? 0n) !== 0n],
   ['content', (r) => Object.keys(r.content).length > 0],
@@ -65,6 +64,7 @@ export function notifyFromWire(request: NotifyRequest): { command: NotifyCommand
         actions: request.actions.map(({ label, url }) => ({ label, url })),
         expiresAtMs: request.expiresAtMs ?? 0n,
       },
+      sendAtMs: request.sendAtMs ?? 0n,
       returnResults: request.returnResults ?? false,
     },
   };

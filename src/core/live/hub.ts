@@ -1,8 +1,9 @@
 import type { Ambient, Clock } from '../ambient.ts';
 import { NotifyError } from '../errors.ts';
 import type { Notification, UserKey } from '../glossary.ts';
+import type { Outcome } from '../outbox.ts';
 import { inAppOf } from '../status.ts';
-import type { Outcome, Store } from '../store.ts';
+import type { Store } from '../store.ts';
 import { userKey } from '../user-key.ts';
 import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
@@ -167,7 +168,6 @@ export class LiveHub implements SessionHost {
             ...delivery,
             status: 'delivered' as const,
             reason: '',
-            attempts: delivery.attempts + 1,
             deliveredAtMs,
           }
         : delivery,
@@ -189,7 +189,9 @@ export class LiveHub implements SessionHost {
       reason: '',
       providerMessageId: '',
       atMs: delivery.deliveredAtMs,
-      attempts: 1,
+      attempt: undefined,
+      leaseToken: undefined,
+      dueAtMs: 0n,
     });
     // one batch is written while the next one gathers
     this.#recording ??= this.#record();

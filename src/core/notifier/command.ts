@@ -9,6 +9,8 @@ export interface NotifyCommand {
   /** By user id, then by channel. '' keeps the row and sends nothing. */
   readonly addresses: ReadonlyMap<string, Readonly<Partial<Record<Channel, string>>>>;
   readonly content: Content;
+  /** When it goes out; 0n, and what is past: at once. */
+  readonly sendAtMs: EpochMs;
   readonly returnResults: boolean;
 }
 
@@ -30,6 +32,15 @@ export interface NotifyResult {
   readonly created: boolean;
   /** 0n: no attempt is due. */
   readonly dueAtMs: EpochMs;
+}
+
+/** What of a notification is not to go out any more. */
+export interface CancelCommand {
+  readonly tenantId: string;
+  readonly notificationId: string;
+  /** Empty: everybody who has it. */
+  readonly userIds: readonly string[];
+  readonly retract: boolean;
 }
 
 /** A hint to some users' live sessions. */

@@ -1,13 +1,21 @@
 import type { Ambient } from '../ambient.ts';
+import { announce } from '../dispatcher/announce.ts';
+import type { Attempts, Providers } from '../dispatcher/attempts.ts';
 import { invalidArgument, NotifyError, type Violation } from '../errors.ts';
-import type { Channel, Delivery, DeliveryStatus, Device, Notification, UserKey } from '../glossary.ts';
+import type { Channel, Delivery, Device, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
+import type { Outcome } from '../outbox.ts';
 import { bestStatus, inAppOf } from '../status.ts';
-import type { NewNotification, Outcome, Store, StoredOutcome } from '../store.ts';
-import type { Attempts } from './attempts.ts';
-import type { DataChangeCommand, NotifyAnswer, NotifyCommand, NotifyResult } from './command.ts';
-import { needsDevices, type Providers, planDeliveries } from './plan.ts';
-import { validateDataChange, validateNotify } from './validate.ts';
+import type { NewNotification, Store, StoredOutcome } from '../store.ts';
+import type {
+  CancelCommand,
+  DataChangeCommand,
+  NotifyAnswer,
+  NotifyCommand,
+  NotifyResult,
+} from './command.ts';
+import { needsDevices, planDeliveries } from './plan.ts';
+import { validateCancel, validateDataChange, validateNotify } from './validate.ts';
 
 export interface NotifierSettings {
   /** Off: in-app is store-only. */
@@ -19,7 +27,7 @@ export interface NotifierSettings {
 }
 
 /** What became of a delivery in this call, by delivery id; what is not in it is as it was stored. */
-type Fresh = Map<string, Pick<Outcome, 'status' | 'reason'>>;
+type Fresh = Map<string, Pick<Outcome, 'status' | 'reason' | 'dueAtMs'>>;
 
 /** Takes a producer's call to its end: validate, plan, store, attempt, answer. */
 export class Notifier {
@@ -61,7 +69,7 @@ export class Notifier {
 
     const userIds = command.userIds.length === 1 ? command.userIds : [...new Set(command.userIds)];
     const rows = await this.#plan({ ...command, channels: [...new Set(command.channels)] }, userIds);
-    const outcomes = await this.#store.createNotifications(rows);
+    const outcomes = await this.#store.createNotifications(rows, this.#attempts.lease);
 
     const stored: StoredOutcome[] = [];
     const refused: Violation[] = [];
@@ -81,7 +89,24 @@ export class Notifier {
     if (live.length > 0 || sendable.length > 0)
       await Promise.all([this.#goLive(live, fresh), this.#send(sendable, fresh)]);
     if (refused.length > 0) throw full(refused, stored.length);
-    return answer(stored, fresh, command.returnResults);
+    return answer(stored, fresh, command);
+  }
+
+  /**
+   * Stops what has not gone out yet of a notification, see Outbox.cancelNotification.
+   * @returns per user and channel: how many had something left to stop
+   * @throws NotifyError invalid_argument
+   */
+  async cancel(command: CancelCommand): Promise<number> {
+    const violations = validateCancel(command);
+    if (violations.length > 0) throw invalidArgument(violations);
+    const { cancelled, changes } = await this.#store.cancelNotification({
+      ...command,
+      userIds: [...new Set(command.userIds)],
+      atMs: BigInt(this.#ambient.clock.now()),
+    });
+    announce(this.#hub, changes);
+    return cancelled;
   }
 
   /**
@@ -111,14 +136,20 @@ export class Notifier {
     const devices = needsDevices(command, this.#providers)
       ? await Promise.all(userIds.map((userId) => this.#store.listDevices({ tenantId, userId })))
       : undefined;
-    return userIds.map((userId, i) => ({
-      tenantId,
-      userId,
-      id: ids.next(),
-      content,
-      createdAtMs,
-      deliveries: planDeliveries(command, userId, devices?.[i] ?? none, this.#providers, expired, ids),
-    }));
+    const appearsAtMs = command.sendAtMs > createdAtMs ? command.sendAtMs : 0n;
+    return userIds.map((userId, i) => {
+      const id = ids.next();
+      const own = devices?.[i] ?? none;
+      return {
+        tenantId,
+        userId,
+        id,
+        content,
+        createdAtMs,
+        appearsAtMs,
+        deliveries: planDeliveries(command, userId, id, own, this.#providers, expired, ids),
+      };
+    });
   }
 
   /** Tells the live sessions of new items' users, and waits a little for one to take each. */
@@ -131,7 +162,7 @@ export class Notifier {
         waits.push(
           new Promise((resolve) => {
             const giveUp = this.#hub.whenTaken(notification.id, () => {
-              fresh.set(inApp.id, { status: 'delivered', reason: '' });
+              fresh.set(inApp.id, { status: 'delivered', reason: '', dueAtMs: 0n });
               resolve();
             });
             giveUps.push(() => {
@@ -150,41 +181,45 @@ export class Notifier {
     cancel();
   }
 
-  /** Attempts what this call has to attempt, and waits for it up to the limit. */
+  /**
+   * Attempts what this call has to attempt, and waits for it up to the limit. Beyond, what has begun goes on, and what has not is
+   * handed back: it is due for any replica's dispatcher.
+   */
   async #send(sendable: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
-    const jobs: Promise<Outcome>[] = [];
-    for (const { notification, attempt } of sendable)
-      for (const id of attempt) {
+    const leaseToken = this.#attempts.lease.token;
+    const jobs = sendable.flatMap(({ notification, attempt }) =>
+      attempt.flatMap((id) => {
         const delivery = notification.deliveries.find((d) => d.id === id);
-        const provider = delivery && this.#providers.get(delivery.channel);
-        if (delivery && provider) jobs.push(this.#attempts.attempt(provider, notification, delivery));
-      }
+        return delivery ? [{ notification, delivery, leaseToken, crashes: 0 }] : [];
+      }),
+    );
     if (jobs.length === 0) return;
-    const inTime: Outcome[] = [];
-    let waiting = true;
-    for (const job of jobs)
-      void job.then((outcome) => {
-        if (waiting) inTime.push(outcome);
-        else this.#record([outcome]).catch((error) => this.#failed('record outcome', error));
-      });
-    await Promise.race([Promise.all(jobs), this.#pause(this.#settings.syncAttemptTimeoutMs)]);
-    waiting = false;
-    await this.#record(inTime);
-    for (const { deliveryId, status, reason } of inTime) fresh.set(deliveryId, { status, reason });
+    const outcomes = jobs.map(async (job) => {
+      const outcome = await this.#attempts.run(job);
+      if (outcome !== undefined) fresh.set(outcome.deliveryId, outcome);
+    });
+    const inTime = await this.#within(this.#settings.syncAttemptTimeoutMs, Promise.all(outcomes));
+    if (!inTime)
+      this.#attempts.release(jobs).catch((error: unknown) => this.#failed('release leases', error));
   }
 
-  #record(outcomes: readonly Outcome[]): Promise<void> {
-    return outcomes.length === 0 ? Promise.resolve() : this.#store.recordOutcomes(outcomes);
-  }
-
-  #pause(ms: number): Promise<void> {
+  /** @returns whether the work was done within a time, in milliseconds */
+  #within(ms: number, work: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#ambient.clock.after(ms, resolve);
+      const cancel = this.#ambient.clock.after(ms, () => resolve(false));
+      void work.then(() => {
+        cancel();
+        resolve(true);
+      });
     });
   }
 }
 
-function answer(stored: readonly StoredOutcome[], fresh: Fresh, returnResults: boolean): NotifyAnswer {
+function answer(
+  stored: readonly StoredOutcome[],
+  fresh: Fresh,
+  { returnResults, sendAtMs }: Pick<NotifyCommand, 'returnResults' | 'sendAtMs'>,
+): NotifyAnswer {
   const counts = { delivered: 0, pending: 0, failed: 0, suppressed: 0 };
   const results: NotifyResult[] = [];
   for (const { notification, created } of stored)
@@ -198,23 +233,27 @@ function answer(stored: readonly StoredOutcome[], fresh: Fresh, returnResults: b
           status: best.status,
           reason: best.reason,
           created,
-          dueAtMs: 0n,
+          // a scheduled item's in-app delivery is due when the item appears
+          dueAtMs: channel === 'in_app' && created && isScheduled(notification) ? sendAtMs : best.dueAtMs,
         });
     }
   return { ...counts, results };
 }
 
+const isScheduled = ({ position, deliveries }: Notification): boolean =>
+  position === 0 && inAppOf(deliveries)?.status === 'pending';
+
+/** What an answer tells of a delivery. */
+type Shown = Pick<Delivery, 'status' | 'reason' | 'dueAtMs'>;
+
 /** The best delivery of each channel, in the order of the channels. */
-function bestByChannel(
-  notification: Notification,
-  fresh: Fresh,
-): Map<Channel, { status: DeliveryStatus; reason: string }> {
-  const best = new Map<Channel, { status: DeliveryStatus; reason: string }>();
+function bestByChannel(notification: Notification, fresh: Fresh): Map<Channel, Shown> {
+  const best = new Map<Channel, Shown>();
   for (const delivery of notification.deliveries) {
-    const now: Pick<Delivery, 'status' | 'reason'> = fresh.get(delivery.id) ?? delivery;
+    const { status, reason, dueAtMs } = fresh.get(delivery.id) ?? delivery;
     const before = best.get(delivery.channel);
-    if (before === undefined || bestStatus([before.status, now.status]) !== before.status)
-      best.set(delivery.channel, { status: now.status, reason: now.reason });
+    if (before === undefined || bestStatus([before.status, status]) !== before.status)
+      best.set(delivery.channel, { status, reason, dueAtMs });
   }
   return best;
 }

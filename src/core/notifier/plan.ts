@@ -1,14 +1,11 @@
 import type { Ids } from '../ambient.ts';
-import type { ChannelProvider } from '../channel.ts';
+import type { Providers } from '../dispatcher/attempts.ts';
 import { type Channel, channels, type Device, type DeviceType } from '../glossary.ts';
 import type { NewDelivery } from '../store.ts';
 import type { NotifyCommand } from './command.ts';
 
 /** The in-app channel's provider, in logs and metric labels. */
 export const inAppProvider = 'in_app_realtime';
-
-/** Which providers are active, by channel. In-app always is: the inbox. */
-export type Providers = ReadonlyMap<Channel, ChannelProvider>;
 
 /** Device types whose tokens are destinations of a push channel. */
 const pushDevices: Partial<Record<Channel, readonly DeviceType[]>> = {
@@ -33,6 +30,7 @@ export const needsDevices = (command: NotifyCommand, providers: Providers): bool
 export function planDeliveries(
   command: NotifyCommand,
   userId: string,
+  id: string,
   devices: readonly Device[],
   providers: Providers,
   expired: boolean,
@@ -47,7 +45,8 @@ export function planDeliveries(
     for (const destination of found.length > 0 ? found : ['']) {
       const reason = destination === '' ? 'no_destination' : provider === '' ? 'no_provider' : '';
       planned.push({
-        id: ids.next(),
+        // the in-app delivery is the item: one id for both
+        id: channel === 'in_app' ? id : ids.next(),
         channel,
         destination,
         provider,

@@ -1,5 +1,5 @@
 import type { Violation } from '../errors.ts';
-import type { DataChangeCommand, NotifyCommand } from './command.ts';
+import type { CancelCommand, DataChangeCommand, NotifyCommand } from './command.ts';
 
 const KiB = 1024;
 
@@ -79,12 +79,36 @@ export function validateNotify(command: NotifyCommand): Violation[] {
     if (action.url === '') v.add(`actions[${i}].url`, 'must not be blank');
     else v.link(`actions[${i}].url`, action.url);
   });
-  if (content.expiresAtMs < 0n) v.add('expires_at_ms', 'must be UTC epoch milliseconds, or 0 for never');
+  validateTimes(v, command);
   for (const [userId, byChannel] of command.addresses) {
     v.text('addresses', userId, limits.idBytes);
     for (const [channel, address] of Object.entries(byChannel))
       v.text(`addresses.${channel}`, address, limits.addressBytes);
   }
+  return v.found;
+}
+
+/** Years that a Date has, in epoch milliseconds (ECMA-262 §21.4.1.1). */
+const latestMs = 8_640_000_000_000_000n;
+/** 1973, in milliseconds; in seconds a time beyond the year 5000. */
+const earliestPlausibleMs = 100_000_000_000n;
+
+function validateTimes(v: Violations, { content: { expiresAtMs }, sendAtMs }: NotifyCommand): void {
+  if (expiresAtMs < 0n) v.add('expires_at_ms', 'must be UTC epoch milliseconds, or 0 for never');
+  if (sendAtMs < 0n || sendAtMs > latestMs)
+    v.add('send_at_ms', 'must be UTC epoch milliseconds, or 0 for at once');
+  else if (sendAtMs > 0n && sendAtMs < earliestPlausibleMs)
+    v.add('send_at_ms', 'must be milliseconds; this looks like seconds');
+  else if (sendAtMs > 0n && expiresAtMs > 0n && expiresAtMs <= sendAtMs)
+    v.add('expires_at_ms', 'must be later than send_at_ms');
+}
+
+/** Everything that is wrong with a cancellation. */
+export function validateCancel(command: CancelCommand): Violation[] {
+  const v = new Violations();
+  v.text('tenant_id', command.tenantId, limits.idBytes, true);
+  v.text('notification_id', command.notificationId, limits.idBytes, true);
+  if (command.userIds.length > 0) validateUsers(v, command.userIds);
   return v.found;
 }
 

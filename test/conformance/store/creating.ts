@@ -42,6 +42,7 @@ export function creating(ground: Ground): void {
         createdAtMs: 1_700_000_000_123n,
         readAtMs: 0n,
         archivedAtMs: 0n,
+        snoozedUntilMs: 0n,
         seen: false,
         deliveries: deliveries.map((delivery) => ({
           ...delivery,
@@ -49,6 +50,8 @@ export function creating(ground: Ground): void {
           providerMessageId: '',
           deliveredAtMs: 0n,
           ackAtMs: 0n,
+          dueAtMs: delivery.provider === 'smtp' ? ground.now + 60_000n : 0n,
+          firstDueAtMs: delivery.provider === 'smtp' ? 1_700_000_000_123n : 0n,
         })),
       });
       assert.deepEqual(await ground.store.getNotification(owner, row.id), notification);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type {
+  Attempt,
   Channel,
   Content,
   Delivery,
@@ -7,6 +8,7 @@ import type {
   Notification,
   UserKey,
 } from '../../../src/core/glossary.ts';
+import type { Lease, Outcome } from '../../../src/core/outbox.ts';
 import { inAppOf } from '../../../src/core/status.ts';
 import type {
   InboxChange,
@@ -15,7 +17,6 @@ import type {
   NewDelivery,
   NewDevice,
   NewNotification,
-  Outcome,
   SinceQuery,
   Store,
   StoredOutcome,
@@ -28,6 +29,7 @@ export interface Draft {
   readonly key?: string;
   readonly content?: Partial<Omit<Content, 'notificationId'>>;
   readonly createdAtMs?: EpochMs;
+  readonly appearsAtMs?: EpochMs;
   /** Default: in-app, pending. */
   readonly deliveries?: readonly NewDelivery[];
 }
@@ -101,13 +103,19 @@ export class Ground {
         ...draft.content,
       },
       createdAtMs: draft.createdAtMs ?? this.now,
+      appearsAtMs: draft.appearsAtMs ?? 0n,
       deliveries: draft.deliveries ?? [this.inApp(owner)],
     };
   }
 
-  /** Stores rows that the store must have room for. */
-  async create(...batch: NewNotification[]): Promise<StoredOutcome[]> {
-    const outcomes = await this.store.createNotifications(batch);
+  /** Stores rows that the store must have room for, for a caller who attempts at once what can be. */
+  create(...batch: NewNotification[]): Promise<StoredOutcome[]> {
+    return this.createFor(this.lease(), ...batch);
+  }
+
+  /** The same with a lease of the test's own, or with none. */
+  async createFor(lease: Lease | undefined, ...batch: NewNotification[]): Promise<StoredOutcome[]> {
+    const outcomes = await this.store.createNotifications(batch, lease);
     assert.equal(outcomes.length, batch.length, 'one outcome per row');
     return outcomes.map((outcome) => {
       if ('error' in outcome) throw outcome.error;
@@ -216,9 +224,28 @@ export class Ground {
       reason: '',
       providerMessageId: '',
       atMs: this.now,
-      attempts: 1,
+      attempt: channel === 'in_app' ? undefined : this.attempt(),
+      leaseToken: undefined,
+      dueAtMs: 0n,
       ...over,
     };
+  }
+
+  attempt(over: Partial<Attempt> = {}): Attempt {
+    return {
+      startedAtMs: this.now,
+      durationMs: 12,
+      provider: 'smtp',
+      status: 'delivered',
+      reason: '',
+      detail: '',
+      ...over,
+    };
+  }
+
+  /** A lease of a process of its own. */
+  lease(durationMs = 60_000): Lease {
+    return { token: this.ambient.ids.random(), durationMs };
   }
 
   /** Records that a stream took an item. */

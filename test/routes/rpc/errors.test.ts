@@ -377,7 +377,6 @@ table('NUL, in every protocol and text,', [
 table('a field that this version does not have, in every protocol,', [
   ...Object.entries({
     template: 'welcome',
-    sendAtMs: '1900000000000',
     groupKey: 'g',
     groupWindowMs: '1',
     content: { email: { subject: 's' } },

@@ -588,8 +588,11 @@ describe('a store that has no room for one of the users', () => {
     const provided = using(mail);
     const full = await build(t, provided.env, { ...provided.overrides, ...calm });
     const { createNotifications } = full.core.store;
-    full.core.store.createNotifications = async (batch) => {
-      const outcomes = await createNotifications(batch.filter(({ userId }) => userId !== 'bob'));
+    full.core.store.createNotifications = async (batch, lease) => {
+      const outcomes = await createNotifications(
+        batch.filter(({ userId }) => userId !== 'bob'),
+        lease,
+      );
       const error = new NotifyError('resource_exhausted', 'this inbox is full');
       return batch.map(({ userId }) =>
         userId === 'bob' ? { error } : (outcomes.shift() as (typeof outcomes)[number]),

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file notify/v1/inbox.proto.
  */
 export const file_notify_v1_inbox: GenFile = /*@__PURE__*/
-  fileDesc("ChVub3RpZnkvdjEvaW5ib3gucHJvdG8SCW5vdGlmeS52MSIkChZHZXROb3RpZmljYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIlEKF0dldE5vdGlmaWNhdGlvblJlc3BvbnNlEjYKDG5vdGlmaWNhdGlvbhgBIAEoCzIgLmVsbG9sb29wLm5vdGlmeS52MS5Ob3RpZmljYXRpb24iKQoPTWFya1NlZW5SZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIhIKEE1hcmtTZWVuUmVzcG9uc2UiLAoSTWFya0FsbFJlYWRSZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIiQKE01hcmtBbGxSZWFkUmVzcG9uc2USDQoFY291bnQYASABKAUiHwoRTWFya1VucmVhZFJlcXVlc3QSCgoCaWQYASABKAkiFAoSTWFya1VucmVhZFJlc3BvbnNlIhwKDkFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhEKD0FyY2hpdmVSZXNwb25zZSIeChBVbmFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhMKEVVuYXJjaGl2ZVJlc3BvbnNlIicKGURlbGV0ZU5vdGlmaWNhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiHAoaRGVsZXRlTm90aWZpY2F0aW9uUmVzcG9uc2UyswQKDEluYm94U2VydmljZRJYCg9HZXROb3RpZmljYXRpb24SIS5ub3RpZnkudjEuR2V0Tm90aWZpY2F0aW9uUmVxdWVzdBoiLm5vdGlmeS52MS5HZXROb3RpZmljYXRpb25SZXNwb25zZRJDCghNYXJrU2VlbhIaLm5vdGlmeS52MS5NYXJrU2VlblJlcXVlc3QaGy5ub3RpZnkudjEuTWFya1NlZW5SZXNwb25zZRJMCgtNYXJrQWxsUmVhZBIdLm5vdGlmeS52MS5NYXJrQWxsUmVhZFJlcXVlc3QaHi5ub3RpZnkudjEuTWFya0FsbFJlYWRSZXNwb25zZRJJCgpNYXJrVW5yZWFkEhwubm90aWZ5LnYxLk1hcmtVbnJlYWRSZXF1ZXN0Gh0ubm90aWZ5LnYxLk1hcmtVbnJlYWRSZXNwb25zZRJACgdBcmNoaXZlEhkubm90aWZ5LnYxLkFyY2hpdmVSZXF1ZXN0Ghoubm90aWZ5LnYxLkFyY2hpdmVSZXNwb25zZRJGCglVbmFyY2hpdmUSGy5ub3RpZnkudjEuVW5hcmNoaXZlUmVxdWVzdBocLm5vdGlmeS52MS5VbmFyY2hpdmVSZXNwb25zZRJhChJEZWxldGVOb3RpZmljYXRpb24SJC5ub3RpZnkudjEuRGVsZXRlTm90aWZpY2F0aW9uUmVxdWVzdBolLm5vdGlmeS52MS5EZWxldGVOb3RpZmljYXRpb25SZXNwb25zZWIGcHJvdG8z", [file_elloloop_notify_v1_notify]);
+  fileDesc("ChVub3RpZnkvdjEvaW5ib3gucHJvdG8SCW5vdGlmeS52MSIkChZHZXROb3RpZmljYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIlEKF0dldE5vdGlmaWNhdGlvblJlc3BvbnNlEjYKDG5vdGlmaWNhdGlvbhgBIAEoCzIgLmVsbG9sb29wLm5vdGlmeS52MS5Ob3RpZmljYXRpb24iKQoPTWFya1NlZW5SZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIhIKEE1hcmtTZWVuUmVzcG9uc2UiLAoSTWFya0FsbFJlYWRSZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIiQKE01hcmtBbGxSZWFkUmVzcG9uc2USDQoFY291bnQYASABKAUiHwoRTWFya1VucmVhZFJlcXVlc3QSCgoCaWQYASABKAkiFAoSTWFya1VucmVhZFJlc3BvbnNlIhwKDkFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhEKD0FyY2hpdmVSZXNwb25zZSIeChBVbmFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhMKEVVuYXJjaGl2ZVJlc3BvbnNlIi0KDVNub296ZVJlcXVlc3QSCgoCaWQYASABKAkSEAoIdW50aWxfbXMYAiABKAMiEAoOU25vb3plUmVzcG9uc2UiJwoZRGVsZXRlTm90aWZpY2F0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSIcChpEZWxldGVOb3RpZmljYXRpb25SZXNwb25zZTLyBAoMSW5ib3hTZXJ2aWNlElgKD0dldE5vdGlmaWNhdGlvbhIhLm5vdGlmeS52MS5HZXROb3RpZmljYXRpb25SZXF1ZXN0GiIubm90aWZ5LnYxLkdldE5vdGlmaWNhdGlvblJlc3BvbnNlEkMKCE1hcmtTZWVuEhoubm90aWZ5LnYxLk1hcmtTZWVuUmVxdWVzdBobLm5vdGlmeS52MS5NYXJrU2VlblJlc3BvbnNlEkwKC01hcmtBbGxSZWFkEh0ubm90aWZ5LnYxLk1hcmtBbGxSZWFkUmVxdWVzdBoeLm5vdGlmeS52MS5NYXJrQWxsUmVhZFJlc3BvbnNlEkkKCk1hcmtVbnJlYWQSHC5ub3RpZnkudjEuTWFya1VucmVhZFJlcXVlc3QaHS5ub3RpZnkudjEuTWFya1VucmVhZFJlc3BvbnNlEkAKB0FyY2hpdmUSGS5ub3RpZnkudjEuQXJjaGl2ZVJlcXVlc3QaGi5ub3RpZnkudjEuQXJjaGl2ZVJlc3BvbnNlEkYKCVVuYXJjaGl2ZRIbLm5vdGlmeS52MS5VbmFyY2hpdmVSZXF1ZXN0Ghwubm90aWZ5LnYxLlVuYXJjaGl2ZVJlc3BvbnNlEj0KBlNub296ZRIYLm5vdGlmeS52MS5Tbm9vemVSZXF1ZXN0Ghkubm90aWZ5LnYxLlNub296ZVJlc3BvbnNlEmEKEkRlbGV0ZU5vdGlmaWNhdGlvbhIkLm5vdGlmeS52MS5EZWxldGVOb3RpZmljYXRpb25SZXF1ZXN0GiUubm90aWZ5LnYxLkRlbGV0ZU5vdGlmaWNhdGlvblJlc3BvbnNlYgZwcm90bzM", [file_elloloop_notify_v1_notify]);
 
 /**
  * @generated from message notify.v1.GetNotificationRequest
@@ -207,6 +207,43 @@ export const UnarchiveResponseSchema: GenMessage<UnarchiveResponse> = /*@__PURE_
   messageDesc(file_notify_v1_inbox, 11);
 
 /**
+ * @generated from message notify.v1.SnoozeRequest
+ */
+export type SnoozeRequest = Message<"notify.v1.SnoozeRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * UTC epoch milliseconds in the future; 0 brings a snoozed item back at once.
+   *
+   * @generated from field: int64 until_ms = 2;
+   */
+  untilMs: bigint;
+};
+
+/**
+ * Describes the message notify.v1.SnoozeRequest.
+ * Use `create(SnoozeRequestSchema)` to create a new message.
+ */
+export const SnoozeRequestSchema: GenMessage<SnoozeRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_inbox, 12);
+
+/**
+ * @generated from message notify.v1.SnoozeResponse
+ */
+export type SnoozeResponse = Message<"notify.v1.SnoozeResponse"> & {
+};
+
+/**
+ * Describes the message notify.v1.SnoozeResponse.
+ * Use `create(SnoozeResponseSchema)` to create a new message.
+ */
+export const SnoozeResponseSchema: GenMessage<SnoozeResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_inbox, 13);
+
+/**
  * @generated from message notify.v1.DeleteNotificationRequest
  */
 export type DeleteNotificationRequest = Message<"notify.v1.DeleteNotificationRequest"> & {
@@ -221,7 +258,7 @@ export type DeleteNotificationRequest = Message<"notify.v1.DeleteNotificationReq
  * Use `create(DeleteNotificationRequestSchema)` to create a new message.
  */
 export const DeleteNotificationRequestSchema: GenMessage<DeleteNotificationRequest> = /*@__PURE__*/
-  messageDesc(file_notify_v1_inbox, 12);
+  messageDesc(file_notify_v1_inbox, 14);
 
 /**
  * @generated from message notify.v1.DeleteNotificationResponse
@@ -234,7 +271,7 @@ export type DeleteNotificationResponse = Message<"notify.v1.DeleteNotificationRe
  * Use `create(DeleteNotificationResponseSchema)` to create a new message.
  */
 export const DeleteNotificationResponseSchema: GenMessage<DeleteNotificationResponse> = /*@__PURE__*/
-  messageDesc(file_notify_v1_inbox, 13);
+  messageDesc(file_notify_v1_inbox, 15);
 
 /**
  * What a recipient does with the inbox, beyond the public contract. Served on the client port, with Authorization: Bearer.
@@ -294,6 +331,16 @@ export const InboxService: GenService<{
     methodKind: "unary";
     input: typeof UnarchiveRequestSchema;
     output: typeof UnarchiveResponseSchema;
+  },
+  /**
+   * Hides an item until a time. Then it comes back at the top, as unread as it was.
+   *
+   * @generated from rpc notify.v1.InboxService.Snooze
+   */
+  snooze: {
+    methodKind: "unary";
+    input: typeof SnoozeRequestSchema;
+    output: typeof SnoozeResponseSchema;
   },
   /**
    * Hides an item for good. The producer's idempotency key stays taken. Idempotent.

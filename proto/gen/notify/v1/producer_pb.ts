@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file notify/v1/producer.proto.
  */
 export const file_notify_v1_producer: GenFile = /*@__PURE__*/
-  fileDesc("Chhub3RpZnkvdjEvcHJvZHVjZXIucHJvdG8SCW5vdGlmeS52MSJJChJOb3RpZnlCYXRjaFJlcXVlc3QSMwoIcmVxdWVzdHMYASADKAsyIS5lbGxvbG9vcC5ub3RpZnkudjEuTm90aWZ5UmVxdWVzdCI+ChNOb3RpZnlCYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5ub3RpZnkudjEuQmF0Y2hSZXN1bHQidwoLQmF0Y2hSZXN1bHQSNgoIcmVzcG9uc2UYASABKAsyIi5lbGxvbG9vcC5ub3RpZnkudjEuTm90aWZ5UmVzcG9uc2VIABImCgVlcnJvchgCIAEoCzIVLm5vdGlmeS52MS5CYXRjaEVycm9ySABCCAoGcmVzdWx0IisKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIoMBChhQdWJsaXNoRGF0YUNoYW5nZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhAKCHVzZXJfaWRzGAIgAygJEhcKD2lkZW1wb3RlbmN5X2tleRgDIAEoCRITCgtzdWJqZWN0X3JlZhgEIAEoCRIUCgxzdWJqZWN0X3R5cGUYBSABKAkiLQoZUHVibGlzaERhdGFDaGFuZ2VSZXNwb25zZRIQCghzZXNzaW9ucxgBIAEoBTK/AQoPUHJvZHVjZXJTZXJ2aWNlEkwKC05vdGlmeUJhdGNoEh0ubm90aWZ5LnYxLk5vdGlmeUJhdGNoUmVxdWVzdBoeLm5vdGlmeS52MS5Ob3RpZnlCYXRjaFJlc3BvbnNlEl4KEVB1Ymxpc2hEYXRhQ2hhbmdlEiMubm90aWZ5LnYxLlB1Ymxpc2hEYXRhQ2hhbmdlUmVxdWVzdBokLm5vdGlmeS52MS5QdWJsaXNoRGF0YUNoYW5nZVJlc3BvbnNlYgZwcm90bzM", [file_elloloop_notify_v1_notify]);
+  fileDesc("Chhub3RpZnkvdjEvcHJvZHVjZXIucHJvdG8SCW5vdGlmeS52MSJJChJOb3RpZnlCYXRjaFJlcXVlc3QSMwoIcmVxdWVzdHMYASADKAsyIS5lbGxvbG9vcC5ub3RpZnkudjEuTm90aWZ5UmVxdWVzdCI+ChNOb3RpZnlCYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5ub3RpZnkudjEuQmF0Y2hSZXN1bHQidwoLQmF0Y2hSZXN1bHQSNgoIcmVzcG9uc2UYASABKAsyIi5lbGxvbG9vcC5ub3RpZnkudjEuTm90aWZ5UmVzcG9uc2VIABImCgVlcnJvchgCIAEoCzIVLm5vdGlmeS52MS5CYXRjaEVycm9ySABCCAoGcmVzdWx0IisKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIoMBChhQdWJsaXNoRGF0YUNoYW5nZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhAKCHVzZXJfaWRzGAIgAygJEhcKD2lkZW1wb3RlbmN5X2tleRgDIAEoCRITCgtzdWJqZWN0X3JlZhgEIAEoCRIUCgxzdWJqZWN0X3R5cGUYBSABKAkiagoZQ2FuY2VsTm90aWZpY2F0aW9uUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSFwoPbm90aWZpY2F0aW9uX2lkGAIgASgJEhAKCHVzZXJfaWRzGAMgAygJEg8KB3JldHJhY3QYBCABKAgiLwoaQ2FuY2VsTm90aWZpY2F0aW9uUmVzcG9uc2USEQoJY2FuY2VsbGVkGAEgASgFIi0KGVB1Ymxpc2hEYXRhQ2hhbmdlUmVzcG9uc2USEAoIc2Vzc2lvbnMYASABKAUyogIKD1Byb2R1Y2VyU2VydmljZRJMCgtOb3RpZnlCYXRjaBIdLm5vdGlmeS52MS5Ob3RpZnlCYXRjaFJlcXVlc3QaHi5ub3RpZnkudjEuTm90aWZ5QmF0Y2hSZXNwb25zZRJeChFQdWJsaXNoRGF0YUNoYW5nZRIjLm5vdGlmeS52MS5QdWJsaXNoRGF0YUNoYW5nZVJlcXVlc3QaJC5ub3RpZnkudjEuUHVibGlzaERhdGFDaGFuZ2VSZXNwb25zZRJhChJDYW5jZWxOb3RpZmljYXRpb24SJC5ub3RpZnkudjEuQ2FuY2VsTm90aWZpY2F0aW9uUmVxdWVzdBolLm5vdGlmeS52MS5DYW5jZWxOb3RpZmljYXRpb25SZXNwb25zZWIGcHJvdG8z", [file_elloloop_notify_v1_notify]);
 
 /**
  * @generated from message notify.v1.NotifyBatchRequest
@@ -143,6 +143,61 @@ export const PublishDataChangeRequestSchema: GenMessage<PublishDataChangeRequest
   messageDesc(file_notify_v1_producer, 4);
 
 /**
+ * @generated from message notify.v1.CancelNotificationRequest
+ */
+export type CancelNotificationRequest = Message<"notify.v1.CancelNotificationRequest"> & {
+  /**
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * @generated from field: string notification_id = 2;
+   */
+  notificationId: string;
+
+  /**
+   * At most 10,000. Empty: everybody who has it.
+   *
+   * @generated from field: repeated string user_ids = 3;
+   */
+  userIds: string[];
+
+  /**
+   * Also takes the item out of inboxes where it has appeared.
+   *
+   * @generated from field: bool retract = 4;
+   */
+  retract: boolean;
+};
+
+/**
+ * Describes the message notify.v1.CancelNotificationRequest.
+ * Use `create(CancelNotificationRequestSchema)` to create a new message.
+ */
+export const CancelNotificationRequestSchema: GenMessage<CancelNotificationRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_producer, 5);
+
+/**
+ * @generated from message notify.v1.CancelNotificationResponse
+ */
+export type CancelNotificationResponse = Message<"notify.v1.CancelNotificationResponse"> & {
+  /**
+   * Counted by user and channel, as in NotifyResponse: what was stopped. What is under way goes out.
+   *
+   * @generated from field: int32 cancelled = 1;
+   */
+  cancelled: number;
+};
+
+/**
+ * Describes the message notify.v1.CancelNotificationResponse.
+ * Use `create(CancelNotificationResponseSchema)` to create a new message.
+ */
+export const CancelNotificationResponseSchema: GenMessage<CancelNotificationResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_producer, 6);
+
+/**
  * @generated from message notify.v1.PublishDataChangeResponse
  */
 export type PublishDataChangeResponse = Message<"notify.v1.PublishDataChangeResponse"> & {
@@ -159,7 +214,7 @@ export type PublishDataChangeResponse = Message<"notify.v1.PublishDataChangeResp
  * Use `create(PublishDataChangeResponseSchema)` to create a new message.
  */
 export const PublishDataChangeResponseSchema: GenMessage<PublishDataChangeResponse> = /*@__PURE__*/
-  messageDesc(file_notify_v1_producer, 5);
+  messageDesc(file_notify_v1_producer, 7);
 
 /**
  * For backends, beside NotificationInternalService. Served on the internal port.
@@ -188,6 +243,16 @@ export const ProducerService: GenService<{
     methodKind: "unary";
     input: typeof PublishDataChangeRequestSchema;
     output: typeof PublishDataChangeResponseSchema;
+  },
+  /**
+   * Stops what has not gone out yet of a notification. Idempotent; a notification that is not there is no error.
+   *
+   * @generated from rpc notify.v1.ProducerService.CancelNotification
+   */
+  cancelNotification: {
+    methodKind: "unary";
+    input: typeof CancelNotificationRequestSchema;
+    output: typeof CancelNotificationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_notify_v1_producer, 0);

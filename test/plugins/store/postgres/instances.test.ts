@@ -34,7 +34,7 @@ describe('several instances on one database', { skip }, () => {
     const outcomes = await parallel(16, async (i) => {
       const deliveries = [ground.inApp(owner), ground.email()];
       const row = ground.draft(owner, { key: 'one', deliveries });
-      return stored((await at(stores, i % 2).createNotifications([row]))[0]);
+      return stored((await at(stores, i % 2).createNotifications([row], ground.lease()))[0]);
     });
     assert.equal(outcomes.filter(({ created }) => created).length, 1);
     assert.equal(outcomes.flatMap(({ attempt }) => attempt).length, 1);

@@ -1,0 +1,180 @@
+import type { Attempt, Channel, Delivery } from '../../../src/core/glossary.ts';
+import type { Claim, DeliveryRef, Outcome } from '../../../src/core/outbox.ts';
+import { DueTimes } from './due.ts';
+
+/** What the outbox knows of a delivery beside what its notification shows. */
+interface Entry extends DeliveryRef {
+  readonly channel: Channel;
+  dueAtMs: bigint;
+  leaseToken: string | undefined;
+  crashes: number;
+  /** When its last outcome was written. */
+  settledAtMs: bigint;
+  readonly log: Attempt[];
+}
+
+/** Those that crashed their holder twice are leased one at a time. */
+const suspectAfter = 2;
+
+/** The deliveries of the memory store that providers send: who holds them, and when they are due. */
+export class MemoryOutbox {
+  readonly #entries = new Map<string, Entry>();
+  /** By channel and tenant, so that each tenant gets its share. */
+  readonly #due = new Map<Channel, Map<string, DueTimes<Entry>>>();
+
+  /** Takes a delivery in, or notes its new due time and who holds it until then. */
+  put(of: Omit<DeliveryRef, 'deliveryId'>, delivery: Delivery, leaseToken: string | undefined): void {
+    let entry = this.#entries.get(delivery.id);
+    if (entry === undefined) {
+      const { tenantId, userId, id } = of;
+      const { channel } = delivery;
+      entry = {
+        tenantId,
+        userId,
+        id,
+        deliveryId: delivery.id,
+        channel,
+        dueAtMs: 0n,
+        leaseToken,
+        crashes: 0,
+        settledAtMs: 0n,
+        log: [],
+      };
+      this.#entries.set(delivery.id, entry);
+    }
+    entry.leaseToken = leaseToken;
+    this.#setDue(entry, delivery.dueAtMs);
+  }
+
+  /** Forgets a delivery whose notification has been dropped. */
+  drop(deliveryId: string): void {
+    const entry = this.#entries.get(deliveryId);
+    if (entry === undefined) return;
+    this.#setDue(entry, 0n);
+    this.#entries.delete(deliveryId);
+  }
+
+  find(deliveryId: string): DeliveryRef | undefined {
+    return this.#entries.get(deliveryId);
+  }
+
+  log(deliveryId: string): readonly Attempt[] {
+    return [...(this.#entries.get(deliveryId)?.log ?? [])];
+  }
+
+  isLeased(deliveryId: string): boolean {
+    return this.#entries.get(deliveryId)?.leaseToken !== undefined;
+  }
+
+  /** Whether a token may say what became of a delivery. */
+  mayWrite({ deliveryId, leaseToken }: Pick<Outcome, 'deliveryId' | 'leaseToken'>): boolean {
+    return leaseToken === undefined || this.#entries.get(deliveryId)?.leaseToken === leaseToken;
+  }
+
+  /** An outcome ends the lease. */
+  settle(delivery: Delivery, attempt: Attempt | undefined, atMs = 0n): void {
+    const entry = this.#entries.get(delivery.id);
+    if (entry === undefined) return;
+    if (attempt !== undefined) entry.log.push(attempt);
+    entry.crashes = 0;
+    entry.leaseToken = undefined;
+    entry.settledAtMs = atMs;
+    this.#setDue(entry, delivery.dueAtMs);
+  }
+
+  /** When its last outcome was written; 0n: there is none. */
+  settledAtMs(deliveryId: string): bigint {
+    return this.#entries.get(deliveryId)?.settledAtMs ?? 0n;
+  }
+
+  /** Leases what is due, see Outbox.claimDeliveries. @returns with the crashes so far; and what is due next */
+  claim(
+    { lease, room, suspect, graceMs }: Claim,
+    nowMs: number,
+  ): { claimed: readonly (DeliveryRef & { crashes: number })[]; nextDueInMs: number | undefined } {
+    const claimed: Entry[] = [];
+    const leaseEndMs = BigInt(nowMs + lease.durationMs);
+    let mayTakeSuspect = suspect;
+    for (const [channel, places] of room) {
+      let left = places;
+      // one of each tenant in turn, the one that is due first first
+      const inTurn = [...(this.#due.get(channel)?.values() ?? [])].sort((a, b) =>
+        firstDue(a) < firstDue(b) ? -1 : 1,
+      );
+      for (let found = true; found && left > 0; ) {
+        found = false;
+        for (const due of inTurn) {
+          const entry = left > 0 ? takeable(due, nowMs, graceMs) : undefined;
+          if (entry === undefined) continue;
+          found = true;
+          const crashes = entry.crashes + (entry.leaseToken === undefined ? 0 : 1);
+          if (crashes >= suspectAfter && !mayTakeSuspect) {
+            // looked at again a moment later: it would stand in the way of all others
+            this.#setDue(entry, BigInt(nowMs + 1));
+            continue;
+          }
+          if (crashes >= suspectAfter) mayTakeSuspect = false;
+          entry.crashes = crashes;
+          entry.leaseToken = lease.token;
+          this.#setDue(entry, leaseEndMs);
+          claimed.push(entry);
+          left -= 1;
+        }
+      }
+    }
+    const next = this.#nextDue(room, BigInt(nowMs));
+    return { claimed, nextDueInMs: next === 0n ? undefined : Number(next) - nowMs };
+  }
+
+  /** Moves a lease's end. @returns whether the token still holds it */
+  extend(token: string, deliveryId: string, dueAtMs: bigint): boolean {
+    const entry = this.#entries.get(deliveryId);
+    if (entry?.leaseToken !== token) return false;
+    this.#setDue(entry, dueAtMs);
+    return true;
+  }
+
+  /** Makes a held delivery due for anybody. */
+  release(token: string, deliveryId: string, dueAtMs: bigint): void {
+    if (!this.extend(token, deliveryId, dueAtMs)) return;
+    const entry = this.#entries.get(deliveryId);
+    if (entry !== undefined) entry.leaseToken = undefined;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#entries.clear();
+    this.#due.clear();
+  }
+
+  #setDue(entry: Entry, dueAtMs: bigint): void {
+    if (entry.dueAtMs === dueAtMs) return;
+    entry.dueAtMs = dueAtMs;
+    const ofChannel = this.#due.get(entry.channel) ?? new Map<string, DueTimes<Entry>>();
+    this.#due.set(entry.channel, ofChannel);
+    const due = ofChannel.get(entry.tenantId) ?? new DueTimes<Entry>();
+    ofChannel.set(entry.tenantId, due);
+    due.set(entry.deliveryId, entry, dueAtMs);
+    if (due.size === 0) ofChannel.delete(entry.tenantId);
+  }
+
+  #nextDue(room: ReadonlyMap<Channel, number>, nowMs: bigint): bigint {
+    let next = 0n;
+    for (const channel of room.keys())
+      for (const due of this.#due.get(channel)?.values() ?? []) {
+        const at = due.first()?.dueAtMs ?? 0n;
+        if (at > nowMs && (next === 0n || at < next)) next = at;
+      }
+    return next;
+  }
+}
+
+const firstDue = (due: DueTimes<Entry>): bigint => due.first()?.dueAtMs ?? 0n;
+
+/** The first that is due and not somebody's, or no longer. */
+function takeable(due: DueTimes<Entry>, nowMs: number, graceMs: number): Entry | undefined {
+  const first = due.first();
+  if (first === undefined) return undefined;
+  const overAtMs = first.item.leaseToken === undefined ? first.dueAtMs : first.dueAtMs + BigInt(graceMs);
+  return overAtMs <= nowMs ? first.item : undefined;
+}

@@ -1,0 +1,217 @@
+import pLimit from 'p-limit';
+import type { Ambient } from '../ambient.ts';
+import type { ChannelProvider } from '../channel.ts';
+import type { Channel } from '../glossary.ts';
+import type { DeliveryRef, Lease, Outbox, Outcome } from '../outbox.ts';
+import { attemptDelivery } from './attempt.ts';
+import { type Job, outcomeOf, verdictOf } from './outcome.ts';
+import type { DispatcherSettings } from './settings.ts';
+
+/** Which providers are active, by channel. In-app always is: the inbox. */
+export type Providers = ReadonlyMap<Channel, ChannelProvider>;
+
+/** What an operator sees. */
+export interface AttemptObserver {
+  attempted(attempt: {
+    readonly channel: string;
+    readonly provider: string;
+    /** delivered, pending (will be tried again) or failed. */
+    readonly status: string;
+    readonly durationMs: number;
+    /** For the log only. */
+    readonly error: unknown;
+  }): void;
+  /** An attempt took longer than its lease, and somebody else has been given the delivery: it may go out twice. */
+  leaseLost(deliveryId: string): void;
+  failed(what: string, error: unknown): void;
+}
+
+/** A delivery that this process holds. */
+interface Held {
+  readonly job: Job;
+  isUnderWay: boolean;
+}
+
+/** How long an outcome waits that the store did not take, in milliseconds. */
+const recordPauseMs = 1_000;
+
+/**
+ * The deliveries that this process holds, from lease to outcome: attempts each once, with bounded concurrency per provider, writes
+ * what became of it, and renews the leases meanwhile.
+ */
+export class Attempts {
+  /** One lease token for the life of the process. */
+  readonly lease: Lease;
+  readonly #outbox: Outbox;
+  readonly #providers: Providers;
+  readonly #ambient: Ambient;
+  readonly #settings: DispatcherSettings;
+  readonly #observer: AttemptObserver;
+  readonly #limits = new Map<Channel, ReturnType<typeof pLimit>>();
+  readonly #held = new Map<string, Held>();
+  readonly #abort = new AbortController();
+  /** Told when a delivery is let go of. */
+  #freed: () => void = () => {};
+  #cancelRenewal: (() => void) | undefined;
+
+  constructor(
+    parts: { outbox: Outbox; providers: Providers; ambient: Ambient },
+    settings: DispatcherSettings,
+    observer: AttemptObserver,
+  ) {
+    this.#outbox = parts.outbox;
+    this.#providers = parts.providers;
+    this.#ambient = parts.ambient;
+    this.#settings = settings;
+    this.#observer = observer;
+    this.lease = { token: parts.ambient.ids.random(), durationMs: settings.leaseMs };
+    for (const channel of parts.providers.keys())
+      this.#limits.set(channel, pLimit(settings.attemptsPerProvider));
+  }
+
+  /** How many deliveries are held. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Whether one of them has crashed a process twice. */
+  get holdsSuspect(): boolean {
+    for (const { job } of this.#held.values()) if (job.crashes > 1) return true;
+    return false;
+  }
+
+  /** How many more of each channel may be held. */
+  room(): Map<Channel, number> {
+    const room = new Map<Channel, number>();
+    for (const channel of this.#providers.keys()) room.set(channel, this.#settings.heldPerChannel);
+    for (const { job } of this.#held.values()) {
+      const { channel } = job.delivery;
+      room.set(channel, Math.max(0, (room.get(channel) ?? 0) - 1));
+    }
+    return room;
+  }
+
+  /** Calls `task` whenever a delivery is let go of. */
+  onFreed(task: () => void): void {
+    this.#freed = task;
+  }
+
+  /**
+   * Takes a leased delivery to an outcome and writes that.
+   * @returns the outcome; undefined where it was handed back without one. Never rejects
+   */
+  async run(job: Job): Promise<Outcome | undefined> {
+    const { delivery } = job;
+    // a lease of our own that ran out while we were attempting
+    if (this.#held.has(delivery.id)) return undefined;
+    const provider = this.#providers.get(delivery.channel);
+    const limit = this.#limits.get(delivery.channel);
+    if (provider === undefined || limit === undefined) return undefined;
+    const held: Held = { job, isUnderWay: false };
+    this.#held.set(delivery.id, held);
+    this.#renewLater();
+    const outcome = await limit(async () => {
+      // handed back while it waited for its turn
+      if (this.#held.get(delivery.id) !== held) return undefined;
+      held.isUnderWay = true;
+      return this.#attempt(provider, job);
+    });
+    if (outcome === undefined) return undefined;
+    const written = this.#write(outcome);
+    void written.finally(() => {
+      this.#held.delete(delivery.id);
+      this.#freed();
+    });
+    await written.catch(() => {});
+    return outcome;
+  }
+
+  /** Hands back what waits for its turn among some deliveries: it is due for anybody. */
+  async release(jobs: readonly Job[]): Promise<void> {
+    const waiting = jobs.filter(({ delivery }) => this.#held.get(delivery.id)?.isUnderWay === false);
+    for (const { delivery } of waiting) this.#held.delete(delivery.id);
+    if (waiting.length > 0) await this.#outbox.releaseLeases(this.lease.token, waiting.map(refOf));
+  }
+
+  /**
+   * Hands back everything that waits, and lets what is under way end.
+   * @param withinMs what has not ended by then is aborted; its outcome is written as of any transient failure
+   */
+  async stop(withinMs: number): Promise<void> {
+    const cancel = this.#ambient.clock.after(withinMs, () => this.#abort.abort());
+    const jobs = [...this.#held.values()].map(({ job }) => job);
+    await this.release(jobs).catch((error: unknown) => this.#observer.failed('release leases', error));
+    while (this.#held.size > 0)
+      await new Promise<void>((resolve) => {
+        this.#freed = resolve;
+      });
+    cancel();
+    this.#cancelRenewal?.();
+  }
+
+  async #attempt(provider: ChannelProvider, job: Job): Promise<Outcome> {
+    const ambient = this.#ambient;
+    const settings = this.#settings;
+    const verdict = verdictOf(job, settings.crashLimit, ambient.clock.now());
+    if (verdict !== undefined) return verdict;
+    const result = await attemptDelivery(provider, job.notification, job.delivery, ambient, {
+      timeoutMs: settings.attemptTimeoutMs,
+      signal: this.#abort.signal,
+    });
+    const outcome = outcomeOf(job, result, settings.retry, ambient.clock.now(), () => ambient.random());
+    this.#observer.attempted({
+      channel: job.delivery.channel,
+      provider: provider.name,
+      status: outcome.status,
+      durationMs: result.durationMs,
+      error: result.failure?.cause,
+    });
+    return outcome;
+  }
+
+  /**
+   * Writes an outcome, however long the store is away: nobody else knows it.
+   */
+  async #write(outcome: Outcome): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const [written] = await this.#outbox.recordOutcomes([outcome]);
+        if (written !== true && outcome.attempt !== undefined) this.#observer.leaseLost(outcome.deliveryId);
+        return;
+      } catch (error) {
+        if (tries === 1) this.#observer.failed('record an outcome; it is tried again', error);
+        if (this.#abort.signal.aborted) return;
+        await new Promise<void>((resolve) => this.#ambient.clock.after(recordPauseMs, resolve));
+      }
+    }
+  }
+
+  #renewLater(): void {
+    this.#cancelRenewal ??= this.#ambient.clock.after(this.#settings.leaseMs / 3, () => {
+      this.#cancelRenewal = undefined;
+      this.renew().catch((error: unknown) => this.#observer.failed('renew leases', error));
+    });
+  }
+
+  /** Renews all leases, and lets go of those that are lost and have not begun. */
+  async renew(): Promise<void> {
+    const held = [...this.#held.values()];
+    if (held.length === 0) return;
+    this.#renewLater();
+    const still = await this.#outbox.renewLeases(
+      this.lease,
+      held.map(({ job }) => refOf(job)),
+    );
+    held.forEach((one, i) => {
+      const { id } = one.job.delivery;
+      if (still[i] === false && !one.isUnderWay && this.#held.get(id) === one) this.#held.delete(id);
+    });
+  }
+}
+
+const refOf = ({ notification, delivery }: Job): DeliveryRef => ({
+  tenantId: notification.tenantId,
+  userId: notification.userId,
+  id: notification.id,
+  deliveryId: delivery.id,
+});

@@ -1,0 +1,138 @@
+import type { Ambient } from '../ambient.ts';
+import type { LiveHub } from '../live/hub.ts';
+import type { Outbox } from '../outbox.ts';
+import { announce } from './announce.ts';
+import type { Attempts } from './attempts.ts';
+import type { DispatcherSettings } from './settings.ts';
+
+/** What an operator sees of the dispatcher. */
+export interface DispatcherObserver {
+  /** The store cannot be asked; said once, and again when it can. */
+  storeAway(error: unknown): void;
+  storeBack(): void;
+}
+
+/**
+ * Drains the outbox: asks the store what is due, has it attempted, and shows items whose time has come. One per process; any
+ * number of them share a store.
+ *
+ *     poll: advance items → claim deliveries → hand each to Attempts ─┐
+ *       ▲  something more is due: at once                              │
+ *       │  nothing: at the next due time, or after the poll interval   │
+ *       └──── woken by a hint, or by an attempt that made room ◀───────┘
+ */
+export class Dispatcher {
+  readonly #outbox: Outbox;
+  readonly #hub: LiveHub;
+  readonly #attempts: Attempts;
+  readonly #ambient: Ambient;
+  readonly #settings: DispatcherSettings;
+  readonly #observer: DispatcherObserver;
+  #polling: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #stopped = false;
+  /** Something asked for a look while one was under way. */
+  #wanted = false;
+  /** Whether the last claim left something behind for want of room. */
+  #hungry = false;
+  #isAway = false;
+  #backAtMs: number;
+
+  constructor(
+    parts: { outbox: Outbox; hub: LiveHub; attempts: Attempts; ambient: Ambient },
+    settings: DispatcherSettings,
+    observer: DispatcherObserver,
+  ) {
+    this.#outbox = parts.outbox;
+    this.#hub = parts.hub;
+    this.#attempts = parts.attempts;
+    this.#ambient = parts.ambient;
+    this.#settings = settings;
+    this.#observer = observer;
+    // whether the store was away before we came is not known
+    this.#backAtMs = parts.ambient.clock.now();
+    parts.attempts.onFreed(() => {
+      if (this.#hungry && this.#hasRoom()) this.wake();
+    });
+  }
+
+  start(): void {
+    this.wake();
+  }
+
+  /** Looks at the outbox at once: something may be due. */
+  wake(): void {
+    if (this.#stopped) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#polling) this.#wanted = true;
+    else this.#polling = this.#poll();
+  }
+
+  /** Takes nothing on any more. @param withinMs see Attempts.stop */
+  async stop(withinMs: number): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+    await this.#polling;
+    await this.#attempts.stop(withinMs);
+  }
+
+  async #poll(): Promise<void> {
+    let pauseMs = 0;
+    do {
+      this.#wanted = false;
+      pauseMs = await this.#look();
+    } while (!this.#stopped && (pauseMs === 0 || this.#wanted));
+    this.#polling = undefined;
+    if (!this.#stopped) this.#cancelTimer = this.#ambient.clock.after(pauseMs, () => this.wake());
+  }
+
+  /** @returns how long nothing is to be done, in milliseconds */
+  async #look(): Promise<number> {
+    const { clock } = this.#ambient;
+    const { pollMs, itemsPerPoll, graceMs } = this.#settings;
+    try {
+      if (this.#isAway) await this.#comeBack();
+      const items = await this.#outbox.advanceItems(itemsPerPoll);
+      announce(this.#hub, items.changes);
+      const room = this.#attempts.room();
+      const wanted = [...room.values()].reduce((sum, places) => sum + places, 0);
+      const { deliveries, nextDueInMs } = await this.#outbox.claimDeliveries({
+        lease: this.#attempts.lease,
+        room,
+        suspect: !this.#attempts.holdsSuspect,
+        graceMs: clock.now() - this.#backAtMs < graceMs ? graceMs : 0,
+      });
+      for (const { notification, deliveryId, crashes } of deliveries) {
+        const delivery = notification.deliveries.find(({ id }) => id === deliveryId);
+        if (delivery === undefined) continue;
+        const leaseToken = this.#attempts.lease.token;
+        void this.#attempts.run({ notification, delivery, leaseToken, crashes });
+      }
+      this.#hungry = deliveries.length > 0 || wanted === 0;
+      if (items.more || (deliveries.length > 0 && this.#hasRoom())) return 0;
+      // replicas that came up together do not ask together
+      const usual = pollMs * (0.8 + 0.2 * this.#ambient.random());
+      return Math.max(1, Math.min(usual, nextDueInMs ?? usual, items.nextDueInMs ?? usual));
+    } catch (error) {
+      if (!this.#isAway) this.#observer.storeAway(error);
+      this.#isAway = true;
+      return pollMs;
+    }
+  }
+
+  /** Says first that what we hold is still ours: leases may have run out while nobody could renew them. */
+  async #comeBack(): Promise<void> {
+    await this.#attempts.renew();
+    this.#isAway = false;
+    this.#backAtMs = this.#ambient.clock.now();
+    this.#observer.storeBack();
+  }
+
+  /** Whether another claim is worth its while: a few at a time would cost as much as many. */
+  #hasRoom(): boolean {
+    for (const places of this.#attempts.room().values())
+      if (places * 2 >= this.#settings.heldPerChannel) return true;
+    return false;
+  }
+}

@@ -1,0 +1,44 @@
+import type { Channel } from '../glossary.ts';
+
+/** How deliveries are tried again. Times are in milliseconds. */
+export interface RetrySettings {
+  /** The longest first pause; it doubles with each attempt. */
+  readonly baseMs: number;
+  /** The longest pause at all. */
+  readonly maxMs: number;
+  /** How long a delivery is tried, from when it was due first. */
+  readonly forMs: Readonly<Partial<Record<Channel, number>>>;
+}
+
+/** The numbers of the dispatcher. Times are in milliseconds. */
+export interface DispatcherSettings {
+  readonly retry: RetrySettings;
+  /** How long nobody else is given what this process holds, unless it renews. Longer than an attempt takes. */
+  readonly leaseMs: number;
+  /** An attempt that a provider has not answered by then is aborted and counts as a transient failure. */
+  readonly attemptTimeoutMs: number;
+  /** Attempts under way at once, per provider. */
+  readonly attemptsPerProvider: number;
+  /** Deliveries of a channel that this process holds at most, under way or waiting for it. */
+  readonly heldPerChannel: number;
+  /** How often the store is asked what is due when nothing else says so. */
+  readonly pollMs: number;
+  /** Items that appear, come back or expire, at a time. */
+  readonly itemsPerPoll: number;
+  /** For so long after the store was away, leases that ran out meanwhile are left to their holders. */
+  readonly graceMs: number;
+  /** A delivery whose attempts ended so many processes is set aside. */
+  readonly crashLimit: number;
+}
+
+/** What the configuration has no word for. */
+export const dispatcherDefaults: Omit<DispatcherSettings, 'retry'> = {
+  leaseMs: 45_000,
+  attemptTimeoutMs: 30_000,
+  attemptsPerProvider: 32,
+  heldPerChannel: 256,
+  pollMs: 1_000,
+  itemsPerPoll: 500,
+  graceMs: 10_000,
+  crashLimit: 3,
+};
