@@ -22,7 +22,7 @@ export class Source {
     const source = new Source(client);
     try {
       await client.connect().catch((error: unknown) => {
-        throw loggable(error);
+        throw unreadable(error);
       });
       // sorting a large table takes as long as it takes
       await source.#run('SET statement_timeout = 0');
@@ -39,7 +39,7 @@ export class Source {
     try {
       return await findTable(this.#client, wanted);
     } catch (error) {
-      throw error instanceof SourceMismatch ? error : loggable(error);
+      throw error instanceof SourceMismatch ? error : unreadable(error);
     }
   }
 
@@ -73,13 +73,16 @@ export class Source {
     await this.#client.end().catch(() => {});
   }
 
-  /** What Postgres says of an error may quote rows: that is left out. */
   async #run(text: string, values?: readonly unknown[]): Promise<SourceRow[]> {
     try {
       const { rows } = await this.#client.query<SourceRow>(text, values as unknown[]);
       return rows;
     } catch (error) {
-      throw loggable(error);
+      throw unreadable(error);
     }
   }
 }
+
+/** What Postgres says of an error may quote rows: that is left out. */
+const unreadable = (error: unknown): Error =>
+  new Error('cannot read the tables to copy from', { cause: loggable(error) });

@@ -395,6 +395,24 @@ describe('db:import', { skip }, () => {
     assert.equal(unread?.sum, rows / 2);
   });
 
+  it('ends with what to do where its connections are cut, and goes on when it is started again', async (t) => {
+    const { dsn, old } = await setUp(t);
+    const rows = 10_000;
+    await old.fill(rows, 30);
+    const child = start(t, dsn);
+    await eventually('some rows', async () => (await countItems(dsn)) > 0, 60_000);
+    await old.sql(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = 'notify-import' AND datname = current_database()`,
+    );
+    assert.equal((await child.exited).code, 1);
+    assert.match(child.stderr, /cannot read the tables to copy from \(.*Start it again to go on/);
+    await assertExact(dsn);
+    await copy(t, dsn);
+    assert.equal(await countItems(dsn), rows);
+    await assertExact(dsn);
+  });
+
   it('shares the users with a service that writes, reads and repeats meanwhile', async (t) => {
     const { dsn, old, store, ground } = await setUp(t);
     const rows = 24_000;
