@@ -429,7 +429,7 @@ describe('README.md', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const known = ['ci', ...Object.keys(scripts)];
     for (const [path, text] of pages)
-      for (const [, name = ''] of text.matchAll(/(?:\bnpm run |`npm |^npm |&& npm )(?!run )([a-z]+)/gm))
+      for (const [, name = ''] of text.matchAll(/(?:\bnpm run |`npm |^npm |&& npm )(?!run )([a-z:]+)/gm))
         assert.ok(known.includes(name), `${path}: npm ${name}`);
   });
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Device, UserKey } from '../../../src/core/glossary.ts';
 import type { NewDevice } from '../../../src/core/store.ts';
-import type { Database, Statement } from './database.ts';
+import type { Database, Statement, Transaction } from './database.ts';
 import { toDevice } from './rows.ts';
 
 /**
@@ -37,11 +37,16 @@ SELECT id, device_type, device_id, token, created_at_ms, updated_at_ms FROM noti
 WHERE tenant_id = $1 AND user_id = $2 ORDER BY created_at_ms, id`,
 };
 
+/** Takes the tenant's lock until the transaction ends. Whoever takes several takes them in their order. */
+export async function lockTenantDevices(tx: Transaction, tenantId: string): Promise<void> {
+  await tx.run(lock, [tenantId]);
+}
+
 export async function registerDevice(db: Database, device: NewDevice): Promise<Device> {
   const { tenantId, userId, deviceType, deviceId, token } = device;
   const hash = createHash('sha256').update(token).digest();
   const [row] = await db.transaction(async (tx) => {
-    await tx.run(lock, [tenantId]);
+    await lockTenantDevices(tx, tenantId);
     await tx.run(free, [tenantId, hash, userId, deviceType, deviceId]);
     return tx.run(put, [tenantId, userId, deviceType, deviceId, device.id, token, hash, device.atMs]);
   });

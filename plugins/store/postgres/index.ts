@@ -44,9 +44,14 @@ export const migratePostgres = async (dsn: string): Promise<number> => migrate(a
 
 /**
  * Finds the way to connect that the server takes, waiting a little for one that is starting.
+ * @param variable what the DSN was given as, for the message
  * @throws Error without anything secret
  */
-export async function reach(dsn: string, log?: Pick<FastifyBaseLogger, 'info'>): Promise<pg.ClientConfig> {
+export async function reach(
+  dsn: string,
+  log?: Pick<FastifyBaseLogger, 'info'>,
+  variable = 'NOTIFY_POSTGRES_DSN',
+): Promise<pg.ClientConfig> {
   const ways = await connectionConfigs(parsePostgresDsn(dsn));
   const until = performance.now() + settings.bootWaitMs;
   for (let tries = 1; ; tries++) {
@@ -65,7 +70,7 @@ export async function reach(dsn: string, log?: Pick<FastifyBaseLogger, 'info'>):
       }
     }
     if (!mayBeStarting(failure) || performance.now() > until)
-      throw new Error('cannot connect to Postgres; check NOTIFY_POSTGRES_DSN and that the database runs', {
+      throw new Error(`cannot connect to Postgres; check ${variable} and that the database runs`, {
         cause: loggable(failure),
       });
     if (tries === 1) log?.info({ wait_ms: settings.bootWaitMs }, 'postgres_awaited: it does not answer yet');

@@ -123,7 +123,8 @@ export function validateDataChange(command: DataChangeCommand): Violation[] {
   return v.found;
 }
 
-function validateTitle(v: Violations, title: string): void {
+/** A title's limit is in bytes or in characters, whichever takes it. */
+export function validateTitle(v: Violations, title: string): void {
   const isLong = title.length > limits.titleCharacters && [...title].length > limits.titleCharacters;
   v.text('title', title, isLong ? limits.titleBytes : Number.POSITIVE_INFINITY);
 }
