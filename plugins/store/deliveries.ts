@@ -23,6 +23,12 @@ export const isSendable = (delivery: Delivery): boolean =>
   delivery.destination !== '' &&
   delivery.provider !== '';
 
+const none: readonly string[] = [];
+
+/** The ids of those that can be sent now. */
+export const sendable = (deliveries: readonly Delivery[]): readonly string[] =>
+  deliveries.some(isSendable) ? deliveries.filter(isSendable).map(({ id }) => id) : none;
+
 /** Whether a row with these deliveries is in the inbox from the start. */
 export const isVisible = (deliveries: readonly { channel: string; status: string }[]): boolean =>
   !deliveries.some((delivery) => delivery.channel === 'in_app' && delivery.status === 'suppressed');

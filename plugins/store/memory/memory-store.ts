@@ -14,8 +14,8 @@ import type {
   SinceQuery,
   Store,
 } from '../../../src/core/store.ts';
-import { userKey } from '../../../src/core/user-key.ts';
-import { isSendable } from '../deliveries.ts';
+import { UserMap } from '../../../src/core/user-map.ts';
+import { sendable } from '../deliveries.ts';
 import { DeviceTable } from './device-table.ts';
 import { estimateDeviceBytes, estimateRowBytes, inboxBytes } from './estimate.ts';
 import { Room } from './room.ts';
@@ -49,7 +49,7 @@ export class MemoryStore implements Store {
   readonly #limits: MemoryStoreLimits;
   readonly #firstPosition: number;
   readonly #room: Room;
-  readonly #inboxes = new Map<string, UserInbox>();
+  readonly #inboxes = new UserMap<UserInbox>();
   readonly #devices = new DeviceTable();
   #sequence = 0;
   #closed = false;
@@ -58,7 +58,7 @@ export class MemoryStore implements Store {
     this.#clock = options.ambient.clock;
     this.#limits = options.limits;
     this.#firstPosition = this.#clock.now() * 1_000;
-    this.#room = new Room(options.limits.bytes, (row) => this.#inboxes.get(userKey(row.owner))?.evict(row));
+    this.#room = new Room(options.limits.bytes, (row) => this.#inboxes.get(row.owner)?.evict(row));
   }
 
   /** Estimated bytes in use. */
@@ -105,7 +105,7 @@ export class MemoryStore implements Store {
   async recordOutcomes(outcomes: readonly Outcome[]): Promise<void> {
     this.#assertOpen();
     // nothing expires before: what a stream took in time is recorded a moment later
-    for (const outcome of outcomes) this.#inboxes.get(userKey(outcome))?.record(outcome);
+    for (const outcome of outcomes) this.#inboxes.get(outcome)?.record(outcome);
   }
 
   async registerDevice(device: NewDevice): Promise<Device> {
@@ -136,9 +136,8 @@ export class MemoryStore implements Store {
   }
 
   #create(row: NewNotification): CreateOutcome {
-    const key = userKey(row);
     const nowMs = this.#clock.now();
-    let inbox = this.#inboxes.get(key);
+    let inbox = this.#inboxes.get(row);
     inbox?.expire(nowMs);
     const stored = inbox?.stored(row.content.notificationId);
     if (inbox !== undefined && stored !== undefined) {
@@ -150,10 +149,10 @@ export class MemoryStore implements Store {
     if (error !== undefined) return { error };
     if (inbox === undefined) {
       inbox = new UserInbox({ tenantId: row.tenantId, userId: row.userId }, this.#firstPosition, this.#room);
-      this.#inboxes.set(key, inbox);
+      this.#inboxes.set(row, inbox);
     }
     const added = inbox.add(row, ++this.#sequence, bytes);
-    const attempt = added.deliveries.filter(isSendable).map((delivery) => delivery.id);
+    const attempt = sendable(added.deliveries);
     return { notification: inbox.show(added), created: true, attempt, version: inbox.version };
   }
 
@@ -191,7 +190,7 @@ export class MemoryStore implements Store {
   /** The user's inbox as of now; undefined where nothing was ever stored in it. A look alone stores nothing. */
   #inbox(owner: UserKey): UserInbox | undefined {
     this.#assertOpen();
-    const inbox = this.#inboxes.get(userKey(owner));
+    const inbox = this.#inboxes.get(owner);
     inbox?.expire(this.#clock.now());
     return inbox;
   }

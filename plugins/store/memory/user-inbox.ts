@@ -9,7 +9,7 @@ import {
   type SincePage,
   type SinceQuery,
 } from '../../../src/core/store.ts';
-import { adoptDestinations, afterOutcome, isSendable, isVisible } from '../deliveries.ts';
+import { adoptDestinations, afterOutcome, isVisible, sendable } from '../deliveries.ts';
 import { estimateDestinationBytes } from './estimate.ts';
 import { LazyHeap, LazyList } from './ordered.ts';
 import type { Room } from './room.ts';
@@ -35,6 +35,8 @@ function expiresBefore(a: Row, b: Row): boolean {
 /**
  * One user's notifications, their order and their counts.
  *
+ * What many users never need is made when it is needed first: a row costs most where it touches memory that no cache holds.
+ *
  * Every change of a row goes through `#settle`, which compares what the row counted as with what it counts as now.
  * Counters and lists follow from that, so that no change can forget one.
  */
@@ -43,12 +45,13 @@ export class UserInbox {
   readonly #room: Room;
   /** By notification_id: the idempotency keys. */
   readonly #byKey = new Map<string, Row>();
-  readonly #byId = new Map<string, Row>();
+  /** Made with the first look for an id: who is only written to needs none. */
+  #byId: Map<string, Row> | undefined;
   readonly #items = new LazyList<Row>(byPosition, isListed);
   readonly #untaken = new LazyList<Row>(byPosition, isUntaken);
-  readonly #taken = new LazyList<Row>(byTaken, isTaken);
-  readonly #expiring = new LazyHeap<Row>(expiresBefore, isExpiring);
-  readonly #evictable = new LazyHeap<Row>(isOlder, isEvictable);
+  #taken: LazyList<Row> | undefined;
+  #expiring: LazyHeap<Row> | undefined;
+  #evictable: LazyHeap<Row> | undefined;
   #unreadCount = 0;
   #unseenCount = 0;
   #version = 0;
@@ -97,7 +100,7 @@ export class UserInbox {
       this.#version++;
     }
     this.#byKey.set(added.content.notificationId, added);
-    this.#byId.set(added.id, added);
+    this.#byId?.set(added.id, added);
     this.#settle(added);
     return added;
   }
@@ -106,7 +109,7 @@ export class UserInbox {
    * Gives deliveries that wait for a destination those that a repeat of the call brings.
    * @returns the ids of the deliveries that can be attempted by that
    */
-  adopt(row: Row, repeat: NewNotification, nowMs: number): string[] {
+  adopt(row: Row, repeat: NewNotification, nowMs: number): readonly string[] {
     const { expiresAtMs } = row.content;
     if (row.deletedAtMs !== 0n || (expiresAtMs !== 0n && expiresAtMs <= nowMs)) return [];
     const deliveries = adoptDestinations(row.deliveries, repeat.deliveries);
@@ -115,7 +118,7 @@ export class UserInbox {
     row.deliveries = deliveries;
     this.#settle(row);
     this.#room.grow(row, estimateDestinationBytes(adopted));
-    return adopted.filter(isSendable).map((delivery) => delivery.id);
+    return sendable(adopted);
   }
 
   /** What the user sees of a row, or a producer of a repeat. */
@@ -163,7 +166,7 @@ export class UserInbox {
   }
 
   record(outcome: Outcome): void {
-    const row = this.#byId.get(outcome.id);
+    const row = this.#rowsById().get(outcome.id);
     if (row === undefined) return;
     const deliveries = row.deliveries.map((delivery) =>
       delivery.id === outcome.deliveryId ? afterOutcome(delivery, outcome) : delivery,
@@ -177,6 +180,7 @@ export class UserInbox {
 
   /** Takes out what has expired before a stream took it. Call it before each look at the inbox. */
   expire(nowMs: number): void {
+    if (this.#expiring === undefined) return;
     let row = this.#expiring.first();
     if (row === undefined || row.content.expiresAtMs > nowMs) return;
     while (row !== undefined && row.content.expiresAtMs <= nowMs) {
@@ -189,14 +193,14 @@ export class UserInbox {
 
   /** The oldest row that may be dropped. */
   get oldestEvictable(): Row | undefined {
-    return this.#evictable.first();
+    return this.#evictable?.first();
   }
 
   /** Drops a row, its idempotency key with it. */
   evict(row: Row): void {
     row.evicted = true;
     this.#byKey.delete(row.content.notificationId);
-    this.#byId.delete(row.id);
+    this.#byId?.delete(row.id);
     this.#settle(row);
     this.#room.release(row.bytes);
     this.#oldestResumable = Math.max(this.#oldestResumable, row.position);
@@ -210,7 +214,16 @@ export class UserInbox {
 
   /** Ids are UUIDs, which are read in any letter case (RFC 9562 §4). */
   #find(id: string): Row | undefined {
-    return this.#byId.get(id) ?? this.#byId.get(id.toLowerCase());
+    const rows = this.#rowsById();
+    return rows.get(id) ?? rows.get(id.toLowerCase());
+  }
+
+  #rowsById(): Map<string, Row> {
+    if (this.#byId === undefined) {
+      this.#byId = new Map();
+      for (const row of this.#byKey.values()) this.#byId.set(row.id, row);
+    }
+    return this.#byId;
   }
 
   /** @returns the ids of the items that changed; for the seen position, which is no item, 1 or 0 */
@@ -278,7 +291,7 @@ export class UserInbox {
    * merged with those taken since.
    */
   *#replayed(after: number, untakenAtMs: bigint): Generator<Row, void, undefined> {
-    const since = [...this.#taken.from((item) => (item.inApp?.deliveredAtMs ?? 0n) >= untakenAtMs)]
+    const since = [...(this.#taken?.from((item) => (item.inApp?.deliveredAtMs ?? 0n) >= untakenAtMs) ?? [])]
       .filter((row) => row.position > after)
       .sort(byPosition);
     const start = Math.max(after, this.#seenPosition);
@@ -312,16 +325,23 @@ export class UserInbox {
     if ((left & standing.listed) !== 0) this.#items.leave();
     if ((entered & standing.untaken) !== 0) this.#untaken.enter(row);
     if ((left & standing.untaken) !== 0) this.#untaken.leave();
-    if ((entered & standing.taken) !== 0) this.#taken.enter(row);
-    if ((left & standing.taken) !== 0) this.#taken.leave();
-    if ((entered & standing.expiring) !== 0) this.#expiring.enter(row);
-    if ((left & standing.expiring) !== 0) this.#expiring.leave();
+    if ((entered & standing.taken) !== 0) {
+      this.#taken ??= new LazyList(byTaken, isTaken);
+      this.#taken.enter(row);
+    }
+    if ((left & standing.taken) !== 0) this.#taken?.leave();
+    if ((entered & standing.expiring) !== 0) {
+      this.#expiring ??= new LazyHeap(expiresBefore, isExpiring);
+      this.#expiring.enter(row);
+    }
+    if ((left & standing.expiring) !== 0) this.#expiring?.leave();
     if ((entered & standing.evictable) !== 0) {
+      this.#evictable ??= new LazyHeap(isOlder, isEvictable);
       this.#evictable.enter(row);
       this.#room.enter(row);
     }
     if ((left & standing.evictable) !== 0) {
-      this.#evictable.leave();
+      this.#evictable?.leave();
       this.#room.leave(row);
     }
   }
