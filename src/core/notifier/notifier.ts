@@ -1,6 +1,6 @@
 import type { Ambient } from '../ambient.ts';
 import { invalidArgument, NotifyError, type Violation } from '../errors.ts';
-import type { Channel, Delivery, DeliveryStatus, Device, Notification, UserKey } from '../glossary.ts';
+import type { Channel, Delivery, Device, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
 import { bestStatus, inAppOf } from '../status.ts';
 import type { NewNotification, Outcome, Store, StoredOutcome } from '../store.ts';
@@ -19,7 +19,10 @@ export interface NotifierSettings {
 }
 
 /** What became of a delivery in this call, by delivery id; what is not in it is as it was stored. */
-type Fresh = Map<string, Pick<Outcome, 'status' | 'reason'>>;
+type Fresh = ReadonlyMap<string, Pick<Outcome, 'status' | 'reason'>>;
+type Freshening = Map<string, Pick<Outcome, 'status' | 'reason'>>;
+
+const nothingFresh: Fresh = new Map();
 
 /** Takes a producer's call to its end: validate, plan, store, attempt, answer. */
 export class Notifier {
@@ -56,30 +59,35 @@ export class Notifier {
    *   users (the others are stored, and a repeat is safe); unavailable
    */
   async notify(command: NotifyCommand, found: readonly Violation[] = []): Promise<NotifyAnswer> {
-    const violations = [...found, ...validateNotify(command)];
-    if (violations.length > 0) throw invalidArgument(violations);
+    const violations = validateNotify(command);
+    if (found.length + violations.length > 0) throw invalidArgument([...found, ...violations]);
 
-    const userIds = command.userIds.length === 1 ? command.userIds : [...new Set(command.userIds)];
-    const rows = await this.#plan({ ...command, channels: [...new Set(command.channels)] }, userIds);
-    const outcomes = await this.#store.createNotifications(rows);
+    const userIds = distinct(command.userIds);
+    const devices = needsDevices(command, this.#providers) ? await this.#devicesOf(command, userIds) : [];
+    const outcomes = await this.#store.createNotifications(this.#plan(command, userIds, devices));
 
     const stored: StoredOutcome[] = [];
     const refused: Violation[] = [];
-    outcomes.forEach((outcome, i) => {
-      if ('notification' in outcome) stored.push(outcome);
-      else
-        refused.push({
-          field: `user_ids[${command.userIds.indexOf(userIds[i] ?? '')}]`,
-          description: outcome.error.message,
-        });
-    });
+    const live: StoredOutcome[] = [];
+    const sendable: StoredOutcome[] = [];
+    for (const [i, outcome] of outcomes.entries()) {
+      if ('error' in outcome) {
+        const field = `user_ids[${command.userIds.indexOf(userIds[i] ?? '')}]`;
+        refused.push({ field, description: outcome.error.message });
+        continue;
+      }
+      stored.push(outcome);
+      if (outcome.created && this.#isLive(outcome.notification)) live.push(outcome);
+      if (outcome.attempt.length > 0) sendable.push(outcome);
+    }
 
-    const fresh: Fresh = new Map();
     // most calls have neither, and are not made to wait a turn for it
-    const live = stored.filter((s) => s.created && this.#isLive(s.notification));
-    const sendable = stored.filter((s) => s.attempt.length > 0);
-    if (live.length > 0 || sendable.length > 0)
-      await Promise.all([this.#goLive(live, fresh), this.#send(sendable, fresh)]);
+    let fresh = nothingFresh;
+    if (live.length > 0 || sendable.length > 0) {
+      const changed: Freshening = new Map();
+      await Promise.all([this.#goLive(live, changed), this.#send(sendable, changed)]);
+      fresh = changed;
+    }
     if (refused.length > 0) throw full(refused, stored.length);
     return answer(stored, fresh, command.returnResults);
   }
@@ -101,28 +109,37 @@ export class Notifier {
     return this.#settings.liveEnabled && this.#hub.holds(owner);
   }
 
-  async #plan(command: NotifyCommand, userIds: readonly string[]): Promise<NewNotification[]> {
+  #devicesOf({ tenantId }: NotifyCommand, userIds: readonly string[]): Promise<Device[][]> {
+    return Promise.all(userIds.map((userId) => this.#store.listDevices({ tenantId, userId })));
+  }
+
+  /** @param devices of each user, in order; empty where no channel needs them */
+  #plan(
+    command: NotifyCommand,
+    userIds: readonly string[],
+    devices: readonly (readonly Device[])[],
+  ): NewNotification[] {
     const { ids, clock } = this.#ambient;
     const { tenantId, content } = command;
-    const now = clock.now();
-    const createdAtMs = BigInt(now);
+    const channels = distinct(command.channels);
+    const createdAtMs = BigInt(clock.now());
     const expired = content.expiresAtMs !== 0n && content.expiresAtMs <= createdAtMs;
-    const none: readonly Device[] = [];
-    const devices = needsDevices(command, this.#providers)
-      ? await Promise.all(userIds.map((userId) => this.#store.listDevices({ tenantId, userId })))
-      : undefined;
     return userIds.map((userId, i) => ({
       tenantId,
       userId,
       id: ids.next(),
       content,
       createdAtMs,
-      deliveries: planDeliveries(command, userId, devices?.[i] ?? none, this.#providers, expired, ids),
+      deliveries: planDeliveries(
+        { channels, addresses: command.addresses, userId, devices: devices[i] ?? noDevices, expired },
+        this.#providers,
+        ids,
+      ),
     }));
   }
 
   /** Tells the live sessions of new items' users, and waits a little for one to take each. */
-  async #goLive(live: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
+  async #goLive(live: readonly StoredOutcome[], fresh: Freshening): Promise<void> {
     const waits: Promise<void>[] = [];
     const giveUps: (() => void)[] = [];
     for (const { notification } of live) {
@@ -151,7 +168,7 @@ export class Notifier {
   }
 
   /** Attempts what this call has to attempt, and waits for it up to the limit. */
-  async #send(sendable: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
+  async #send(sendable: readonly StoredOutcome[], fresh: Freshening): Promise<void> {
     const jobs: Promise<Outcome>[] = [];
     for (const { notification, attempt } of sendable)
       for (const id of attempt) {
@@ -188,36 +205,43 @@ function answer(stored: readonly StoredOutcome[], fresh: Fresh, returnResults: b
   const counts = { delivered: 0, pending: 0, failed: 0, suppressed: 0 };
   const results: NotifyResult[] = [];
   for (const { notification, created } of stored)
-    for (const [channel, best] of bestByChannel(notification, fresh)) {
-      counts[best.status === 'acked' ? 'delivered' : best.status] += 1;
+    for (const { channel, status, reason } of bestByChannel(notification, fresh)) {
+      counts[status === 'acked' ? 'delivered' : status] += 1;
       if (returnResults)
         results.push({
           userId: notification.userId,
           id: notification.id,
           channel,
-          status: best.status,
-          reason: best.reason,
+          status,
+          reason,
           created,
           dueAtMs: 0n,
         });
     }
-  return { ...counts, results };
+  const { delivered, pending, failed, suppressed } = counts;
+  return { delivered, pending, failed, suppressed, results };
 }
 
+type Best = Pick<Delivery, 'channel' | 'status' | 'reason'>;
+
 /** The best delivery of each channel, in the order of the channels. */
-function bestByChannel(
-  notification: Notification,
-  fresh: Fresh,
-): Map<Channel, { status: DeliveryStatus; reason: string }> {
-  const best = new Map<Channel, { status: DeliveryStatus; reason: string }>();
-  for (const delivery of notification.deliveries) {
-    const now: Pick<Delivery, 'status' | 'reason'> = fresh.get(delivery.id) ?? delivery;
-    const before = best.get(delivery.channel);
-    if (before === undefined || bestStatus([before.status, now.status]) !== before.status)
-      best.set(delivery.channel, { status: now.status, reason: now.reason });
+function bestByChannel({ deliveries }: Notification, fresh: Fresh): Iterable<Best> {
+  if (deliveries.length === 1 && fresh.size === 0) return deliveries;
+  const best = new Map<Channel, Best>();
+  for (const delivery of deliveries) {
+    const { channel } = delivery;
+    const { status, reason } = fresh.get(delivery.id) ?? delivery;
+    const before = best.get(channel);
+    if (before === undefined || bestStatus([before.status, status]) !== before.status)
+      best.set(channel, { channel, status, reason });
   }
-  return best;
+  return best.values();
 }
+
+const noDevices: readonly Device[] = [];
+
+/** Without repeats, in order. */
+const distinct = <T>(items: readonly T[]): readonly T[] => (items.length > 1 ? [...new Set(items)] : items);
 
 function full(refused: readonly Violation[], storedCount: number): NotifyError {
   const first = refused[0];
