@@ -5,7 +5,7 @@ import { publicError } from '../../src/core/errors.ts';
 import type { RpcService, RunUnary } from './call.ts';
 import { createBridge } from './protocol/bridge.ts';
 import { answerUnary } from './protocol/connect-unary.ts';
-import { acceptPost, fits, type Protocol, protocolOf } from './protocol/protocols.ts';
+import { acceptPost, contentTypes, fits, type Protocol, protocolOf } from './protocol/protocols.ts';
 
 /**
  * Connect, gRPC and gRPC-web on POST /<service>/<method>. Connect's unary protocol takes a thin path of ours, since a
@@ -21,7 +21,9 @@ export default fp<{ services: readonly RpcService[] }>(
     await app.register(async (scope) => {
       // the protocols read their bodies themselves, all with the same limit
       scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', (_request, _body, done) => done(null));
+      // one that is named is found by its name; '*' is for those with parameters
+      for (const type of [...contentTypes, '*'])
+        scope.addContentTypeParser(type, (_request, _body, done) => done(null));
       for (const service of services)
         for (const method of service.desc.methods) addMethod(scope, service, method);
     });
@@ -43,15 +45,19 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
   app.route({
     url,
     method: 'POST',
-    onRequest: async (request, reply) => {
+    // with a callback, so that the handler hears the body as it is parsed: a promise's turn later it would have been queued
+    onRequest: (request, reply, done) => {
       request.startedMs = performance.now();
       const protocol = protocolOf(request.headers['content-type']);
       if (protocol === undefined || !fits(protocol, isStream)) {
-        reply.header('accept-post', acceptPost(isStream));
-        return reply.code(415).send({
-          code: 'invalid_argument',
-          message: `use one of the content types ${acceptPost(isStream)}`,
-        });
+        reply
+          .code(415)
+          .header('accept-post', acceptPost(isStream))
+          .send({
+            code: 'invalid_argument',
+            message: `use one of the content types ${acceptPost(isStream)}`,
+          });
+        return;
       }
       try {
         request.principal = service.authenticate(request);
@@ -60,7 +66,8 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         request.refusal = publicError(error);
       }
       // Connect's unary errors have a status of their own: nothing is read any more
-      if (request.refusal && protocol.kind === 'connect') throw request.refusal;
+      if (protocol.kind === 'connect') done(request.refusal);
+      else done();
     },
     // Fastify adds a charset to a text's content type, which strict Connect clients refuse
     onSend: (_request, reply, payload, done) => {
@@ -68,18 +75,18 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         reply.header('content-type', 'application/json');
       done(null, payload);
     },
-    handler: async (request, reply) => {
+    // each answers by itself, errors included: nothing is returned for Fastify to wait for
+    handler: (request, reply) => {
       const protocol = protocolOf(request.headers['content-type']) as Protocol;
       if (stream) {
         reply.hijack();
-        await stream(request, reply, protocol);
+        void stream(request, reply, protocol);
       } else if (protocol.kind === 'connect') {
-        return answerUnary(method as DescMethodUnary, unary as RunUnary, check, request, reply, protocol);
+        void answerUnary(method as DescMethodUnary, unary as RunUnary, check, request, reply, protocol);
       } else if (bridge) {
         reply.hijack();
-        await bridge(request, reply, protocol);
+        void bridge(request, reply, protocol);
       }
-      return reply;
     },
   });
   app.route({

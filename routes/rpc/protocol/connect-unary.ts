@@ -21,7 +21,7 @@ const gzipAsync = promisify(gzip);
 
 /**
  * Connect's unary protocol (connectrpc.com/docs/protocol): the request's body is the message, the answer's too, and an
- * error is JSON under its HTTP status.
+ * error is JSON under its HTTP status. Never rejects.
  */
 export async function answerUnary(
   method: DescMethodUnary,
@@ -30,31 +30,36 @@ export async function answerUnary(
   request: FastifyRequest,
   reply: FastifyReply,
   protocol: Protocol,
-): Promise<FastifyReply> {
-  let body = await readBody(request.raw);
-  checkConnectVersion(request);
-  const timeoutMs = timeoutOf(request, protocol);
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined) body = await decompress(body, encoding);
-  const input = decodeMessage(method.input, body, protocol.isJson, check);
-  noteInput(request, input);
-  const running = run(input, { principal: request.principal });
-  const output = (await (timeoutMs === undefined ? running : within(timeoutMs, running))) as MessageInitShape<
-    typeof method.output
-  >;
-  const message = create(method.output, output);
-  reply.header('content-type', protocol.isJson ? 'application/json' : 'application/proto');
-  // a text leaves in one write with the head; bytes would take two
-  const bytes = protocol.isJson
-    ? JSON.stringify(toJson(method.output, message, { alwaysEmitImplicit: true }))
-    : Buffer.from(toBinary(method.output, message));
-  logCall(request, 'ok');
-  await endOfTurn();
-  if (bytes.length < compressFromBytes) return reply.send(bytes);
-  reply.header('vary', 'accept-encoding');
-  if (!takesGzip.test(String(request.headers['accept-encoding']))) return reply.send(bytes);
-  reply.header('content-encoding', 'gzip');
-  return reply.send(await gzipAsync(bytes));
+): Promise<void> {
+  try {
+    let body = await readBody(request.raw);
+    checkConnectVersion(request);
+    const timeoutMs = timeoutOf(request, protocol);
+    const encoding = request.headers['content-encoding'];
+    if (encoding !== undefined) body = await decompress(body, encoding);
+    const input = decodeMessage(method.input, body, protocol.isJson, check);
+    noteInput(request, input);
+    const running = run(input, { principal: request.principal });
+    const output = await (timeoutMs === undefined ? running : within(timeoutMs, running));
+    const message = create(method.output, output as MessageInitShape<typeof method.output>);
+    reply.header('content-type', protocol.isJson ? 'application/json' : 'application/proto');
+    // a text leaves in one write with the head; bytes would take two
+    let bytes: string | Buffer = protocol.isJson
+      ? JSON.stringify(toJson(method.output, message, { alwaysEmitImplicit: true }))
+      : Buffer.from(toBinary(method.output, message));
+    logCall(request, 'ok');
+    await endOfTurn();
+    if (bytes.length >= compressFromBytes) {
+      reply.header('vary', 'accept-encoding');
+      if (takesGzip.test(String(request.headers['accept-encoding']))) {
+        reply.header('content-encoding', 'gzip');
+        bytes = await gzipAsync(bytes);
+      }
+    }
+    reply.send(bytes);
+  } catch (error) {
+    reply.send(publicError(error));
+  }
 }
 
 let turn: Promise<void> | undefined;

@@ -75,7 +75,7 @@ export function readBody(body: Readable, maxBytes = maxMessageBytes): Promise<Bu
         reject(tooLarge());
       }
     });
-    body.on('end', () => resolve(Buffer.concat(chunks)));
+    body.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     body.on('error', cutOff);
     body.on('close', () => {
       if (!body.readableEnded) cutOff(); // with HTTP/2 a reset ends the body as well, but closes it first
