@@ -4,7 +4,7 @@ import fp from 'fastify-plugin';
 import { publicError } from '../../src/core/errors.ts';
 import type { RpcService, RunUnary } from './call.ts';
 import { createBridge } from './protocol/bridge.ts';
-import { answerUnary } from './protocol/connect-unary.ts';
+import { answerUnary, sendJson } from './protocol/connect-unary.ts';
 import { acceptPost, contentTypes, fits, type Protocol, protocolOf } from './protocol/protocols.ts';
 
 /**
@@ -31,8 +31,6 @@ export default fp<{ services: readonly RpcService[] }>(
   { name: 'rpc' },
 );
 
-const jsonWithCharset = 'application/json; charset=utf-8';
-
 function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod): void {
   const url = `/${service.desc.typeName}/${method.name}`;
   const isStream = method.methodKind !== 'unary';
@@ -40,7 +38,8 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
   const unary = service.unary[method.localName];
   if (isStream ? !stream : !unary) throw new Error(`${url} has no implementation`);
   const check = service.checks?.[method.localName];
-  const bridge = unary && createBridge(method as DescMethodUnary, unary, check);
+  const desc = method as DescMethodUnary;
+  const bridge = unary && createBridge(desc, unary, check);
 
   app.route({
     url,
@@ -50,13 +49,11 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
       request.startedMs = performance.now();
       const protocol = protocolOf(request.headers['content-type']);
       if (protocol === undefined || !fits(protocol, isStream)) {
-        reply
-          .code(415)
-          .header('accept-post', acceptPost(isStream))
-          .send({
-            code: 'invalid_argument',
-            message: `use one of the content types ${acceptPost(isStream)}`,
-          });
+        reply.code(415).header('accept-post', acceptPost(isStream));
+        sendJson(reply, {
+          code: 'invalid_argument',
+          message: `use one of the content types ${acceptPost(isStream)}`,
+        });
         return;
       }
       try {
@@ -69,12 +66,6 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
       if (protocol.kind === 'connect') done(request.refusal);
       else done();
     },
-    // Fastify adds a charset to a text's content type, which strict Connect clients refuse
-    onSend: (_request, reply, payload, done) => {
-      if (reply.getHeader('content-type') === jsonWithCharset)
-        reply.header('content-type', 'application/json');
-      done(null, payload);
-    },
     // each answers by itself, errors included: nothing is returned for Fastify to wait for
     handler: (request, reply) => {
       const protocol = protocolOf(request.headers['content-type']) as Protocol;
@@ -82,7 +73,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         reply.hijack();
         void stream(request, reply, protocol);
       } else if (protocol.kind === 'connect') {
-        void answerUnary(method as DescMethodUnary, unary as RunUnary, check, request, reply, protocol);
+        answerUnary({ desc, run: unary as RunUnary, check }, request, reply, protocol);
       } else if (bridge) {
         reply.hijack();
         void bridge(request, reply, protocol);

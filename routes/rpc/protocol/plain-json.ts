@@ -77,13 +77,8 @@ function readerOf(field: DescField): ReadValue {
   if (field.fieldKind !== 'list') return one;
   return (value) => {
     if (!Array.isArray(value)) return undefined;
-    const items: unknown[] = [];
-    for (const item of value) {
-      const read = one(item);
-      if (read === undefined) return undefined;
-      items.push(read);
-    }
-    return items;
+    const items = value.map(one);
+    return items.includes(undefined) ? undefined : items;
   };
 }
 

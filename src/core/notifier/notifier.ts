@@ -3,7 +3,7 @@ import { invalidArgument, NotifyError, type Violation } from '../errors.ts';
 import type { Channel, Delivery, Device, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
 import { bestStatus, inAppOf } from '../status.ts';
-import type { NewNotification, Outcome, Store, StoredOutcome } from '../store.ts';
+import type { CreateOutcome, NewNotification, Outcome, Store, StoredOutcome } from '../store.ts';
 import type { Attempts } from './attempts.ts';
 import type { DataChangeCommand, NotifyAnswer, NotifyCommand, NotifyResult } from './command.ts';
 import { needsDevices, type Providers, planDeliveries } from './plan.ts';
@@ -66,20 +66,9 @@ export class Notifier {
     const devices = needsDevices(command, this.#providers) ? await this.#devicesOf(command, userIds) : [];
     const outcomes = await this.#store.createNotifications(this.#plan(command, userIds, devices));
 
-    const stored: StoredOutcome[] = [];
-    const refused: Violation[] = [];
-    const live: StoredOutcome[] = [];
-    const sendable: StoredOutcome[] = [];
-    for (const [i, outcome] of outcomes.entries()) {
-      if ('error' in outcome) {
-        const field = `user_ids[${command.userIds.indexOf(userIds[i] ?? '')}]`;
-        refused.push({ field, description: outcome.error.message });
-        continue;
-      }
-      stored.push(outcome);
-      if (outcome.created && this.#isLive(outcome.notification)) live.push(outcome);
-      if (outcome.attempt.length > 0) sendable.push(outcome);
-    }
+    const stored = outcomes.every(isStored) ? outcomes : outcomes.filter(isStored);
+    const live = stored.filter((s) => s.created && this.#isLive(s.notification));
+    const sendable = stored.filter((s) => s.attempt.length > 0);
 
     // most calls have neither, and are not made to wait a turn for it
     let fresh = nothingFresh;
@@ -88,7 +77,7 @@ export class Notifier {
       await Promise.all([this.#goLive(live, changed), this.#send(sendable, changed)]);
       fresh = changed;
     }
-    if (refused.length > 0) throw full(refused, stored.length);
+    if (stored.length < outcomes.length) throw full(command.userIds, userIds, outcomes);
     return answer(stored, fresh, command.returnResults);
   }
 
@@ -243,7 +232,21 @@ const noDevices: readonly Device[] = [];
 /** Without repeats, in order. */
 const distinct = <T>(items: readonly T[]): readonly T[] => (items.length > 1 ? [...new Set(items)] : items);
 
-function full(refused: readonly Violation[], storedCount: number): NotifyError {
+const isStored = (outcome: CreateOutcome): outcome is StoredOutcome => 'notification' in outcome;
+
+/** @param userIds whom the outcomes are of: those that were named, without repeats */
+function full(
+  named: readonly string[],
+  userIds: readonly string[],
+  outcomes: readonly CreateOutcome[],
+): NotifyError {
+  const refused: Violation[] = [];
+  outcomes.forEach((outcome, i) => {
+    if (isStored(outcome)) return;
+    const field = `user_ids[${named.indexOf(userIds[i] ?? '')}]`;
+    refused.push({ field, description: outcome.error.message });
+  });
+  const storedCount = outcomes.length - refused.length;
   const first = refused[0];
   const others = refused.length > 1 ? `, and ${refused.length - 1} more users` : '';
   const rest =
