@@ -1,23 +1,9 @@
-import { randomFillSync } from 'node:crypto';
-import { v4, v7 } from 'uuid';
+import { randomUUID } from 'node:crypto';
 import type { Ambient } from './core/ambient.ts';
+import { timeOrderedIds } from './time-ordered-ids.ts';
 
 /** The longest delay that setTimeout takes; a longer one would fire at once. */
 const longestDelayMs = 2 ** 31 - 1;
-
-/** Random bytes are drawn this many at a time: one system call for 256 ids. */
-const pool = new Uint8Array(4_096);
-const bytesPerId = 16;
-let used = pool.length;
-
-function randomBytes(): Uint8Array {
-  if (used === pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  used += bytesPerId;
-  return pool.subarray(used - bytesPerId, used);
-}
 
 /** Time, ids and randomness of the machine. */
 export const system: Ambient = {
@@ -29,6 +15,6 @@ export const system: Ambient = {
       return () => clearTimeout(timer);
     },
   },
-  ids: { next: () => v7({ rng: randomBytes }), random: () => v4() },
+  ids: { next: timeOrderedIds(), random: () => randomUUID() },
   random: Math.random,
 };

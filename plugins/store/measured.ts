@@ -55,16 +55,17 @@ export function measured(store: Store, observe: StoreObserver): Store {
   for (const op of measuredOps) {
     const call = (store[op] as (...args: unknown[]) => Promise<unknown>).bind(store);
     const label = labels[op];
-    wrapped[op] = async (...args: unknown[]) => {
+    // no operation takes more than two arguments
+    wrapped[op] = async (first: unknown, second: unknown) => {
       const startedMs = performance.now();
-      let code = 'ok';
+      const observed = (code: string) => observe(label, code, (performance.now() - startedMs) / 1000);
       try {
-        return await call(...args);
+        const result = await call(first, second);
+        observed('ok');
+        return result;
       } catch (error) {
-        code = error instanceof NotifyError ? error.code : 'internal';
+        observed(error instanceof NotifyError ? error.code : 'internal');
         throw error;
-      } finally {
-        observe(label, code, (performance.now() - startedMs) / 1000);
       }
     };
   }

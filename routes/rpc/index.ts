@@ -4,8 +4,8 @@ import fp from 'fastify-plugin';
 import { publicError } from '../../src/core/errors.ts';
 import type { RpcService, RunUnary } from './call.ts';
 import { createBridge } from './protocol/bridge.ts';
-import { answerUnary } from './protocol/connect-unary.ts';
-import { acceptPost, fits, type Protocol, protocolOf } from './protocol/protocols.ts';
+import { answerUnary, sendJson } from './protocol/connect-unary.ts';
+import { acceptPost, contentTypes, fits, type Protocol, protocolOf } from './protocol/protocols.ts';
 
 /**
  * Connect, gRPC and gRPC-web on POST /<service>/<method>. Connect's unary protocol takes a thin path of ours, since a
@@ -21,15 +21,15 @@ export default fp<{ services: readonly RpcService[] }>(
     await app.register(async (scope) => {
       // the protocols read their bodies themselves, all with the same limit
       scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', (_request, _body, done) => done(null));
+      // one that is named is found by its name; '*' is for those with parameters
+      for (const type of [...contentTypes, '*'])
+        scope.addContentTypeParser(type, (_request, _body, done) => done(null));
       for (const service of services)
         for (const method of service.desc.methods) addMethod(scope, service, method);
     });
   },
   { name: 'rpc' },
 );
-
-const jsonWithCharset = 'application/json; charset=utf-8';
 
 function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod): void {
   const url = `/${service.desc.typeName}/${method.name}`;
@@ -38,20 +38,23 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
   const unary = service.unary[method.localName];
   if (isStream ? !stream : !unary) throw new Error(`${url} has no implementation`);
   const check = service.checks?.[method.localName];
-  const bridge = unary && createBridge(method as DescMethodUnary, unary, check);
+  const desc = method as DescMethodUnary;
+  const bridge = unary && createBridge(desc, unary, check);
 
   app.route({
     url,
     method: 'POST',
-    onRequest: async (request, reply) => {
+    // with a callback, so that the handler hears the body as it is parsed: a promise's turn later it would have been queued
+    onRequest: (request, reply, done) => {
       request.startedMs = performance.now();
       const protocol = protocolOf(request.headers['content-type']);
       if (protocol === undefined || !fits(protocol, isStream)) {
-        reply.header('accept-post', acceptPost(isStream));
-        return reply.code(415).send({
+        reply.code(415).header('accept-post', acceptPost(isStream));
+        sendJson(reply, {
           code: 'invalid_argument',
           message: `use one of the content types ${acceptPost(isStream)}`,
         });
+        return;
       }
       try {
         request.principal = service.authenticate(request);
@@ -60,26 +63,21 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         request.refusal = publicError(error);
       }
       // Connect's unary errors have a status of their own: nothing is read any more
-      if (request.refusal && protocol.kind === 'connect') throw request.refusal;
+      if (protocol.kind === 'connect') done(request.refusal);
+      else done();
     },
-    // Fastify adds a charset to a text's content type, which strict Connect clients refuse
-    onSend: (_request, reply, payload, done) => {
-      if (reply.getHeader('content-type') === jsonWithCharset)
-        reply.header('content-type', 'application/json');
-      done(null, payload);
-    },
-    handler: async (request, reply) => {
+    // each answers by itself, errors included: nothing is returned for Fastify to wait for
+    handler: (request, reply) => {
       const protocol = protocolOf(request.headers['content-type']) as Protocol;
       if (stream) {
         reply.hijack();
-        await stream(request, reply, protocol);
+        void stream(request, reply, protocol);
       } else if (protocol.kind === 'connect') {
-        return answerUnary(method as DescMethodUnary, unary as RunUnary, check, request, reply, protocol);
+        answerUnary({ desc, run: unary as RunUnary, check }, request, reply, protocol);
       } else if (bridge) {
         reply.hijack();
-        await bridge(request, reply, protocol);
+        void bridge(request, reply, protocol);
       }
-      return reply;
     },
   });
   app.route({

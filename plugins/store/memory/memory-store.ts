@@ -27,6 +27,7 @@ import type {
   Store,
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
+import { UserMap } from '../../../src/core/user-map.ts';
 import { isSendable } from '../deliveries.ts';
 import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
 import { DeviceTable } from './device-table.ts';
@@ -65,7 +66,7 @@ export class MemoryStore implements Store {
   readonly #limits: MemoryStoreLimits;
   readonly #firstPosition: number;
   readonly #room: Room;
-  readonly #inboxes = new Map<string, UserInbox>();
+  readonly #inboxes = new UserMap<UserInbox>();
   readonly #devices = new DeviceTable();
   readonly #outbox = new MemoryOutbox();
   /** Items that appear, come back or expire. */
@@ -127,7 +128,7 @@ export class MemoryStore implements Store {
     this.#assertOpen();
     const { claimed, nextDueInMs } = this.#outbox.claim(claim, this.#clock.now());
     const deliveries = claimed.flatMap(({ crashes, ...ref }) => {
-      const inbox = this.#inboxes.get(userKey(ref));
+      const inbox = this.#inboxes.get(ref);
       const row = inbox?.row(ref.id);
       if (inbox === undefined || row === undefined) return [];
       return [{ notification: inbox.show(row), deliveryId: ref.deliveryId, crashes }];
@@ -152,7 +153,7 @@ export class MemoryStore implements Store {
     // nothing expires before: what a stream took in time is recorded a moment later
     return outcomes.map((outcome) => {
       if (!this.#outbox.mayWrite(outcome)) return false;
-      const written = this.#inboxes.get(userKey(outcome))?.record(outcome);
+      const written = this.#inboxes.get(outcome)?.record(outcome);
       if (written === undefined) return false;
       this.#outbox.settle(written, outcome.attempt, outcome.atMs);
       return true;
@@ -168,8 +169,8 @@ export class MemoryStore implements Store {
       if (first === undefined || first.dueAtMs > nowMs) break;
       this.#advance(first.item, nowMs, moved);
     }
-    const changes = [...moved].map(([key, { owner, appeared, removed }]): InboxMoved => {
-      const inbox = this.#inboxes.get(key);
+    const changes = [...moved.values()].map(({ owner, appeared, removed }): InboxMoved => {
+      const inbox = this.#inboxes.get(owner);
       return {
         ...owner,
         appeared: appeared.flatMap((id) => {
@@ -193,8 +194,8 @@ export class MemoryStore implements Store {
     const { tenantId, notificationId, userIds } = cancel;
     const inboxes =
       userIds.length > 0
-        ? userIds.map((userId) => this.#inboxes.get(userKey({ tenantId, userId })))
-        : [...this.#inboxes.values()].filter(({ owner }) => owner.tenantId === tenantId);
+        ? userIds.map((userId) => this.#inboxes.get({ tenantId, userId }))
+        : [...this.#inboxes.ofTenant(tenantId)];
     const changes: InboxMoved[] = [];
     let cancelled = 0;
     for (const inbox of new Set(inboxes)) {
@@ -229,7 +230,7 @@ export class MemoryStore implements Store {
     chosen.forEach(({ row, delivery }, i) => {
       const dueAtMs = retry.atMs + BigInt(i * spacingMs);
       const again = { ...delivery, status: 'pending' as const, reason: '', dueAtMs, firstDueAtMs: dueAtMs };
-      this.#inboxes.get(userKey(row.owner))?.replace(row.id, again);
+      this.#inboxes.get(row.owner)?.replace(row.id, again);
       this.#outbox.settle(again, undefined);
     });
     return chosen.length;
@@ -275,10 +276,9 @@ export class MemoryStore implements Store {
   }
 
   #create(row: NewNotification, lease: Lease | undefined): CreateOutcome {
-    const key = userKey(row);
     const nowMs = this.#clock.now();
     const dueAtMs = row.appearsAtMs || BigInt(nowMs + (lease?.durationMs ?? 0));
-    let inbox = this.#inboxes.get(key);
+    let inbox = this.#inboxes.get(row);
     inbox?.expire(nowMs);
     const stored = inbox?.stored(row.content.notificationId);
     if (inbox !== undefined && stored !== undefined) {
@@ -291,7 +291,7 @@ export class MemoryStore implements Store {
     if (error !== undefined) return { error };
     if (inbox === undefined) {
       inbox = new UserInbox({ tenantId: row.tenantId, userId: row.userId }, this.#firstPosition, this.#room);
-      this.#inboxes.set(key, inbox);
+      this.#inboxes.set(row, inbox);
     }
     const added = inbox.add(row, ++this.#sequence, bytes, dueAtMs);
     if (added.dueAtMs !== 0n) this.#scheduleItem(added);
@@ -321,7 +321,7 @@ export class MemoryStore implements Store {
     moved: Map<string, { owner: UserKey; appeared: string[]; removed: string[] }>,
   ): void {
     const key = userKey(owner);
-    const inbox = this.#inboxes.get(key);
+    const inbox = this.#inboxes.get(owner);
     const row = inbox?.row(id);
     if (inbox === undefined || row === undefined) {
       this.#dueItems.set(id, { owner, id }, 0n);
@@ -362,13 +362,11 @@ export class MemoryStore implements Store {
   }
 
   #rowsOf(tenantId: string): Row[] {
-    return [...this.#inboxes.values()]
-      .filter(({ owner }) => owner.tenantId === tenantId)
-      .flatMap((inbox) => [...inbox.rows()]);
+    return [...this.#inboxes.ofTenant(tenantId)].flatMap((inbox) => [...inbox.rows()]);
   }
 
   #evict(row: Row): void {
-    this.#inboxes.get(userKey(row.owner))?.evict(row);
+    this.#inboxes.get(row.owner)?.evict(row);
     this.#dueItems.set(row.id, { owner: row.owner, id: row.id }, 0n);
     for (const { id } of row.deliveries) this.#outbox.drop(id);
   }
@@ -407,7 +405,7 @@ export class MemoryStore implements Store {
   /** The user's inbox as of now; undefined where nothing was ever stored in it. A look alone stores nothing. */
   #inbox(owner: UserKey): UserInbox | undefined {
     this.#assertOpen();
-    const inbox = this.#inboxes.get(userKey(owner));
+    const inbox = this.#inboxes.get(owner);
     inbox?.expire(this.#clock.now());
     return inbox;
   }

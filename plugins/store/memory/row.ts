@@ -50,9 +50,8 @@ export class Row {
 
   constructor(
     owner: UserKey,
-    row: Pick<NewNotification, 'id' | 'content' | 'createdAtMs'> & {
-      readonly deliveries: readonly Delivery[];
-    },
+    row: Pick<NewNotification, 'id' | 'content' | 'createdAtMs'>,
+    deliveries: readonly Delivery[],
     sequence: number,
     position: number,
     bytes: number,
@@ -64,13 +63,13 @@ export class Row {
     this.sequence = sequence;
     this.position = position;
     this.bytes = bytes;
-    this.#deliveries = row.deliveries;
-    this.#inApp = inAppOf(this.#deliveries);
+    this.#deliveries = deliveries;
+    this.#inApp = inAppOf(deliveries);
   }
 
   /** The same row at another position. This one must have left every list: they go by the position. */
   movedTo(position: number): Row {
-    const moved = new Row(this.owner, this, this.sequence, position, this.bytes);
+    const moved = new Row(this.owner, this, this.#deliveries, this.sequence, position, this.bytes);
     moved.readAtMs = this.readAtMs;
     moved.archivedAtMs = this.archivedAtMs;
     moved.deletedAtMs = this.deletedAtMs;
@@ -144,17 +143,34 @@ export const isEvictable = (row: Row): boolean => (row.standing & standing.evict
 /** The order in which they are. */
 export const isOlder = (a: Row, b: Row): boolean => a.sequence < b.sequence;
 
-/** The notification as it is now; later changes of the row do not show in it. */
-export const snapshot = (row: Row, seenPosition: number): Notification => ({
-  ...row.content,
-  tenantId: row.owner.tenantId,
-  userId: row.owner.userId,
-  id: row.id,
-  position: row.position,
-  createdAtMs: row.createdAtMs,
-  readAtMs: row.readAtMs,
-  archivedAtMs: row.archivedAtMs,
-  snoozedUntilMs: row.snoozedUntilMs,
-  seen: row.position !== 0 && row.position <= seenPosition,
-  deliveries: row.deliveries,
-});
+/**
+ * The notification as it is now; later changes of the row do not show in it. Every field is named: V8 makes such an object in
+ * one piece, where one that begins with a spread is made anew for each field behind it.
+ */
+export function snapshot(row: Row, seenPosition: number): Notification {
+  const { content } = row;
+  return {
+    notificationId: content.notificationId,
+    type: content.type,
+    subjectRef: content.subjectRef,
+    subjectType: content.subjectType,
+    title: content.title,
+    body: content.body,
+    urgency: content.urgency,
+    data: content.data,
+    actionUrl: content.actionUrl,
+    iconUrl: content.iconUrl,
+    actions: content.actions,
+    expiresAtMs: content.expiresAtMs,
+    tenantId: row.owner.tenantId,
+    userId: row.owner.userId,
+    id: row.id,
+    position: row.position,
+    createdAtMs: row.createdAtMs,
+    readAtMs: row.readAtMs,
+    archivedAtMs: row.archivedAtMs,
+    snoozedUntilMs: row.snoozedUntilMs,
+    seen: row.position !== 0 && row.position <= seenPosition,
+    deliveries: row.deliveries,
+  };
+}

@@ -35,6 +35,8 @@ function expiresBefore(a: Row, b: Row): boolean {
 /**
  * One user's notifications, their order and their counts.
  *
+ * What many users never need is made when it is needed first: a row costs most where it touches memory that no cache holds.
+ *
  * Every change of a row goes through `#settle`, which compares what the row counted as with what it counts as now.
  * Counters and lists follow from that, so that no change can forget one.
  */
@@ -43,12 +45,13 @@ export class UserInbox {
   readonly #room: Room;
   /** By notification_id: the idempotency keys. */
   readonly #byKey = new Map<string, Row>();
-  readonly #byId = new Map<string, Row>();
+  /** Made with the first look for an id: who is only written to needs none. */
+  #byId: Map<string, Row> | undefined;
   readonly #items = new LazyList<Row>(byPosition, isListed);
   readonly #untaken = new LazyList<Row>(byPosition, isUntaken);
-  readonly #taken = new LazyList<Row>(byTaken, isTaken);
-  readonly #expiring = new LazyHeap<Row>(expiresBefore, isExpiring);
-  readonly #evictable = new LazyHeap<Row>(isOlder, isEvictable);
+  #taken: LazyList<Row> | undefined;
+  #expiring: LazyHeap<Row> | undefined;
+  #evictable: LazyHeap<Row> | undefined;
   #unreadCount = 0;
   #unseenCount = 0;
   #version = 0;
@@ -96,14 +99,14 @@ export class UserInbox {
     const visible = isVisible(row);
     const deliveries = row.deliveries.map((delivery) => newDelivery(delivery, row, dueAtMs));
     const position = visible ? this.#newestPosition + 1 : 0;
-    const added = new Row(this.owner, { ...row, deliveries }, sequence, position, bytes);
+    const added = new Row(this.owner, row, deliveries, sequence, position, bytes);
     added.dueAtMs = itemDueAtMs(row);
     if (visible) {
       this.#newestPosition++;
       this.#version++;
     }
     this.#byKey.set(added.content.notificationId, added);
-    this.#byId.set(added.id, added);
+    this.#byId?.set(added.id, added);
     this.#settle(added);
     return added;
   }
@@ -178,7 +181,7 @@ export class UserInbox {
 
   /** @returns the delivery as it is after the outcome; undefined where that changed nothing */
   record(outcome: Outcome): Delivery | undefined {
-    const row = this.#byId.get(outcome.id);
+    const row = this.#rowsById().get(outcome.id);
     const before = row?.deliveries.find(({ id }) => id === outcome.deliveryId);
     if (row === undefined || before === undefined) return undefined;
     const after = afterOutcome(before, outcome);
@@ -192,7 +195,7 @@ export class UserInbox {
 
   /** Replaces a delivery that nobody else may change meanwhile: whoever leases it, or makes it due again. */
   replace(id: string, delivery: Delivery): void {
-    const row = this.#byId.get(id);
+    const row = this.#rowsById().get(id);
     if (row === undefined) return;
     this.#setDeliveries(
       row,
@@ -202,12 +205,12 @@ export class UserInbox {
 
   /** A row by its id, whatever has become of it. */
   row(id: string): Row | undefined {
-    return this.#byId.get(id);
+    return this.#rowsById().get(id);
   }
 
   /** Every row, in no order. */
   rows(): Iterable<Row> {
-    return this.#byId.values();
+    return this.#byKey.values();
   }
 
   /**
@@ -215,7 +218,7 @@ export class UserInbox {
    * @returns whether it appeared or left the inbox
    */
   advance(id: string, nowMs: bigint): 'appeared' | 'left' | undefined {
-    const row = this.#byId.get(id);
+    const row = this.#rowsById().get(id);
     if (row === undefined || row.dueAtMs === 0n || row.dueAtMs > nowMs) return undefined;
     const { expiresAtMs } = row.content;
     const isOver = expiresAtMs !== 0n && expiresAtMs <= nowMs;
@@ -268,6 +271,7 @@ export class UserInbox {
 
   /** Takes out what has expired before a stream took it. Call it before each look at the inbox. */
   expire(nowMs: number): void {
+    if (this.#expiring === undefined) return;
     let row = this.#expiring.first();
     if (row === undefined || row.content.expiresAtMs > nowMs) return;
     while (row !== undefined && row.content.expiresAtMs <= nowMs) {
@@ -280,14 +284,14 @@ export class UserInbox {
 
   /** The oldest row that may be dropped. */
   get oldestEvictable(): Row | undefined {
-    return this.#evictable.first();
+    return this.#evictable?.first();
   }
 
   /** Drops a row, its idempotency key with it. */
   evict(row: Row): void {
     row.gone = true;
     this.#byKey.delete(row.content.notificationId);
-    this.#byId.delete(row.id);
+    this.#byId?.delete(row.id);
     this.#settle(row);
     this.#room.release(row.bytes);
     this.#oldestResumable = Math.max(this.#oldestResumable, row.position);
@@ -311,7 +315,7 @@ export class UserInbox {
   #replaceRow(row: Row, position: number): Row {
     const moved = row.movedTo(position);
     this.#byKey.set(moved.content.notificationId, moved);
-    this.#byId.set(moved.id, moved);
+    this.#byId?.set(moved.id, moved);
     return moved;
   }
 
@@ -347,7 +351,16 @@ export class UserInbox {
 
   /** Ids are UUIDs, which are read in any letter case (RFC 9562 §4). */
   #find(id: string): Row | undefined {
-    return this.#byId.get(id) ?? this.#byId.get(id.toLowerCase());
+    const rows = this.#rowsById();
+    return rows.get(id) ?? rows.get(id.toLowerCase());
+  }
+
+  #rowsById(): Map<string, Row> {
+    if (this.#byId === undefined) {
+      this.#byId = new Map();
+      for (const row of this.#byKey.values()) this.#byId.set(row.id, row);
+    }
+    return this.#byId;
   }
 
   /** @returns the ids of the items that changed; for the seen position, which is no item, 1 or 0 */
@@ -415,7 +428,7 @@ export class UserInbox {
    * merged with those taken since.
    */
   *#replayed(after: number, untakenAtMs: bigint): Generator<Row, void, undefined> {
-    const since = [...this.#taken.from((item) => (item.inApp?.deliveredAtMs ?? 0n) >= untakenAtMs)]
+    const since = [...(this.#taken?.from((item) => (item.inApp?.deliveredAtMs ?? 0n) >= untakenAtMs) ?? [])]
       .filter((row) => row.position > after)
       .sort(byPosition);
     const start = Math.max(after, this.#seenPosition);
@@ -449,16 +462,23 @@ export class UserInbox {
     if ((left & standing.listed) !== 0) this.#items.leave();
     if ((entered & standing.untaken) !== 0) this.#untaken.enter(row);
     if ((left & standing.untaken) !== 0) this.#untaken.leave();
-    if ((entered & standing.taken) !== 0) this.#taken.enter(row);
-    if ((left & standing.taken) !== 0) this.#taken.leave();
-    if ((entered & standing.expiring) !== 0) this.#expiring.enter(row);
-    if ((left & standing.expiring) !== 0) this.#expiring.leave();
+    if ((entered & standing.taken) !== 0) {
+      this.#taken ??= new LazyList(byTaken, isTaken);
+      this.#taken.enter(row);
+    }
+    if ((left & standing.taken) !== 0) this.#taken?.leave();
+    if ((entered & standing.expiring) !== 0) {
+      this.#expiring ??= new LazyHeap(expiresBefore, isExpiring);
+      this.#expiring.enter(row);
+    }
+    if ((left & standing.expiring) !== 0) this.#expiring?.leave();
     if ((entered & standing.evictable) !== 0) {
+      this.#evictable ??= new LazyHeap(isOlder, isEvictable);
       this.#evictable.enter(row);
       this.#room.enter(row);
     }
     if ((left & standing.evictable) !== 0) {
-      this.#evictable.leave();
+      this.#evictable?.leave();
       this.#room.leave(row);
     }
   }

@@ -9,6 +9,7 @@ import type { CreateCall, Draft } from './drafts.ts';
 import { publicFailure, troubleOf } from './errors.ts';
 import { expireLocked } from './expiry.ts';
 import { countersOf } from './item-keys.ts';
+import { isStored } from './key-lookup.ts';
 import { answerRepeats } from './repeats.ts';
 import { actionsText, type Counters, isExpiryDue, usualInAppProvider } from './rows.ts';
 
@@ -89,11 +90,7 @@ function insertStatement(isShared: boolean): Statement {
 WITH fresh AS MATERIALIZED (
   SELECT g.*, count(*) FILTER (WHERE g.visible) OVER (PARTITION BY g.tenant_id, g.user_id ORDER BY g.ord) AS step
   FROM unnest(${arrays}) WITH ORDINALITY AS g (${names.join(', ')}, ord)
-  WHERE (
-    SELECT n.id FROM notify.notifications n
-    WHERE n.tenant_id = g.tenant_id AND n.user_id = g.user_id AND n.notification_id = g.notification_id
-    LIMIT 1
-  ) IS NULL
+  WHERE NOT ${isStored('g')}
 ), inserted AS (
   INSERT INTO notify.notifications (${stored.join(', ')}, channels, position, ${contentColumns.join(', ')})
   SELECT ${stored.map((name) => `f.${name}`).join(', ')}, f.channels::text[],

@@ -10,6 +10,7 @@ import { configureTextEncoding } from '@bufbuild/protobuf/wire';
 import { invalidArgument, NotifyError, type Violation } from '../../../src/core/errors.ts';
 import { unknownEnums } from './enum-check.ts';
 import { jsonErrorAt, misfits } from './json-check.ts';
+import { readPlain } from './plain-json.ts';
 
 const encoder = new TextEncoder();
 // proto3 strings are UTF-8, and a decoder that replaces what is not would change texts silently
@@ -44,6 +45,8 @@ interface Decoded<Desc extends DescMessage> {
   readonly unknown: readonly Violation[];
 }
 
+const noneUnknown: readonly Violation[] = [];
+
 function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decoded<Desc> {
   if (bytes.length === 0) throw malformed('the body is empty; send {} for a request without fields');
   if (!isUtf8(bytes)) throw malformed('the body must be UTF-8');
@@ -57,6 +60,8 @@ function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decode
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw malformed('the body must be a JSON object');
+  const plain = readPlain(desc, value);
+  if (plain !== undefined) return { message: plain, unknown: noneUnknown };
   const unknown = unknownEnums(desc, value, true);
   try {
     return { message: fromJson(desc, value, { ignoreUnknownFields: true }), unknown };

@@ -17,6 +17,8 @@ const protocols: Readonly<Record<string, Protocol>> = {
   'application/grpc-web+json': { kind: 'grpc_web', isJson: true },
 };
 
+export const contentTypes: readonly string[] = Object.keys(protocols);
+
 /** The protocol of a content type, whatever its parameters; undefined for one that is not spoken here. */
 export function protocolOf(contentType: string | undefined): Protocol | undefined {
   if (contentType === undefined) return undefined;

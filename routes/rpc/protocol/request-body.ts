@@ -9,6 +9,7 @@ export const maxMessageBytes = 4 * 1024 * 1024;
 const envelopeHeadBytes = 5;
 const compressedFlag = 1;
 const gunzipAsync = promisify(gunzip);
+const nothing = Buffer.alloc(0);
 
 export const tooLarge = (): NotifyError =>
   new NotifyError(
@@ -60,25 +61,51 @@ export async function decompress(bytes: Buffer, encoding: string): Promise<Buffe
  * would leave its stream open.
  * @throws NotifyError resource_exhausted, or canceled where the peer goes away meanwhile
  */
-export function readBody(body: Readable, maxBytes = maxMessageBytes): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const cutOff = () => reject(new NotifyError('canceled', 'the request was cut off'));
-    // before anybody listened; with HTTP/2 it counts as ended, not as destroyed
-    if (body.destroyed || body.readableEnded) return cutOff();
-    body.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= maxBytes) chunks.push(chunk);
-      else if (size - chunk.length <= maxBytes) {
-        chunks.length = 0;
-        reject(tooLarge());
-      }
-    });
-    body.on('end', () => resolve(Buffer.concat(chunks)));
-    body.on('error', cutOff);
-    body.on('close', () => {
-      if (!body.readableEnded) cutOff(); // with HTTP/2 a reset ends the body as well, but closes it first
-    });
+export const readBody = (body: Readable, maxBytes = maxMessageBytes): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    collectBody(body, maxBytes, resolve, reject);
+  });
+
+/** The same with callbacks, of which one is called once. */
+export function collectBody(
+  body: Readable,
+  maxBytes: number,
+  done: (bytes: Buffer) => void,
+  failed: (error: NotifyError) => void,
+): void {
+  let first: Buffer | undefined;
+  let more: Buffer[] | undefined;
+  let size = 0;
+  let settled = false;
+  const fail = (error: NotifyError) => {
+    if (settled) return;
+    settled = true;
+    failed(error);
+  };
+  const cutOff = () => fail(new NotifyError('canceled', 'the request was cut off'));
+  // before anybody listened; with HTTP/2 it counts as ended, not as destroyed
+  if (body.destroyed || body.readableEnded) {
+    cutOff();
+    return;
+  }
+  body.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (settled) return;
+    if (size > maxBytes) {
+      first = undefined;
+      more = undefined;
+      fail(tooLarge());
+    } else if (first === undefined) first = chunk;
+    else if (more === undefined) more = [first, chunk];
+    else more.push(chunk);
+  });
+  body.on('end', () => {
+    if (settled) return;
+    settled = true;
+    done(more ? Buffer.concat(more) : (first ?? nothing));
+  });
+  body.on('error', cutOff);
+  body.on('close', () => {
+    if (!body.readableEnded) cutOff(); // with HTTP/2 a reset ends the body as well, but closes it first
   });
 }

@@ -5,20 +5,27 @@ import {
   NotifyResponseSchema,
 } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
 import type { Violation } from '../../../src/core/errors.ts';
-import { type Channel, channels } from '../../../src/core/glossary.ts';
+import { type Action, type Channel, channels } from '../../../src/core/glossary.ts';
 import type { NotifyAnswer, NotifyCommand } from '../../../src/core/notifier/command.ts';
 import { channelFromWire, channelToWire, statusToWire, urgencyFromWire } from './enums.ts';
 
 /** Fields of the agreed contract whose feature is not in this version. Refused by name, never ignored. */
-const notBuilt: readonly [string, (request: NotifyRequest) => boolean][] = [
-  ['template', (r) => (r.template ?? '') !== ''],
-  ['group_key', (r) => (r.groupKey ?? '') !== ''],
-  ['group_window_ms', (r) => (r.groupWindowMs ?? 0n) !== 0n],
-  ['content', (r) => Object.keys(r.content).length > 0],
-  ['topics', (r) => r.topics.length > 0],
-  ['exclude_user_ids', (r) => r.excludeUserIds.length > 0],
-  ['dry_run', (r) => r.dryRun === true],
-];
+function refuseNotBuilt(request: NotifyRequest, violations: Violation[]): void {
+  const refuse = (field: string) =>
+    violations.push({ field, description: 'is not supported by this version; leave it out' });
+  if (request.template) refuse('template');
+  if (request.groupKey) refuse('group_key');
+  if (request.groupWindowMs) refuse('group_window_ms');
+  if (!isEmpty(request.content)) refuse('content');
+  if (request.topics.length > 0) refuse('topics');
+  if (request.excludeUserIds.length > 0) refuse('exclude_user_ids');
+  if (request.dryRun) refuse('dry_run');
+}
+
+function isEmpty(map: Readonly<Record<string, unknown>>): boolean {
+  for (const _key in map) return false;
+  return true;
+}
 
 /**
  * A NotifyRequest in the core's words.
@@ -38,9 +45,7 @@ export function notifyFromWire(request: NotifyRequest): { command: NotifyCommand
       });
   });
   const urgency = request.urgency === undefined ? undefined : urgencyFromWire.get(request.urgency);
-  for (const [field, isUsed] of notBuilt)
-    if (isUsed(request))
-      violations.push({ field, description: 'is not supported by this version; leave it out' });
+  refuseNotBuilt(request, violations);
 
   const data = request.data === undefined ? undefined : JSON.stringify(request.data);
   return {
@@ -61,7 +66,8 @@ export function notifyFromWire(request: NotifyRequest): { command: NotifyCommand
         data,
         actionUrl: request.actionUrl || undefined,
         iconUrl: request.iconUrl || undefined,
-        actions: request.actions.map(({ label, url }) => ({ label, url })),
+        actions:
+          request.actions.length === 0 ? none : request.actions.map(({ label, url }) => ({ label, url })),
         expiresAtMs: request.expiresAtMs ?? 0n,
       },
       sendAtMs: request.sendAtMs ?? 0n,
@@ -70,14 +76,16 @@ export function notifyFromWire(request: NotifyRequest): { command: NotifyCommand
   };
 }
 
+/** Stored with every notification that has no buttons, which are most. */
+const none: readonly Action[] = [];
+
 const noAddresses: NotifyCommand['addresses'] = new Map();
 
 /** Unknown keys are ignored, as the public contract says. */
 function addressesFromWire(request: NotifyRequest): NotifyCommand['addresses'] {
-  const entries = Object.entries(request.addresses);
-  if (entries.length === 0) return noAddresses;
+  if (isEmpty(request.addresses)) return noAddresses;
   return new Map(
-    entries.map(([userId, { byChannel }]) => [
+    Object.entries(request.addresses).map(([userId, { byChannel }]) => [
       userId,
       Object.fromEntries(
         channels

@@ -4,9 +4,8 @@ import type { Attempts, Providers } from '../dispatcher/attempts.ts';
 import { invalidArgument, NotifyError, type Violation } from '../errors.ts';
 import type { Channel, Delivery, Device, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
-import type { Outcome } from '../outbox.ts';
 import { bestStatus, inAppOf } from '../status.ts';
-import type { NewNotification, Store, StoredOutcome } from '../store.ts';
+import type { CreateOutcome, NewNotification, Store, StoredOutcome } from '../store.ts';
 import type {
   CancelCommand,
   DataChangeCommand,
@@ -27,7 +26,11 @@ export interface NotifierSettings {
 }
 
 /** What became of a delivery in this call, by delivery id; what is not in it is as it was stored. */
-type Fresh = Map<string, Pick<Outcome, 'status' | 'reason' | 'dueAtMs'>>;
+type Shown = Pick<Delivery, 'status' | 'reason' | 'dueAtMs'>;
+type Fresh = ReadonlyMap<string, Shown>;
+type Freshening = Map<string, Shown>;
+
+const nothingFresh: Fresh = new Map();
 
 /** Takes a producer's call to its end: validate, plan, store, attempt, answer. */
 export class Notifier {
@@ -64,31 +67,26 @@ export class Notifier {
    *   users (the others are stored, and a repeat is safe); unavailable
    */
   async notify(command: NotifyCommand, found: readonly Violation[] = []): Promise<NotifyAnswer> {
-    const violations = [...found, ...validateNotify(command)];
-    if (violations.length > 0) throw invalidArgument(violations);
+    const violations = validateNotify(command);
+    if (found.length + violations.length > 0) throw invalidArgument([...found, ...violations]);
 
-    const userIds = command.userIds.length === 1 ? command.userIds : [...new Set(command.userIds)];
-    const rows = await this.#plan({ ...command, channels: [...new Set(command.channels)] }, userIds);
+    const userIds = distinct(command.userIds);
+    const devices = needsDevices(command, this.#providers) ? await this.#devicesOf(command, userIds) : [];
+    const rows = this.#plan(command, userIds, devices);
     const outcomes = await this.#store.createNotifications(rows, this.#attempts.lease);
 
-    const stored: StoredOutcome[] = [];
-    const refused: Violation[] = [];
-    outcomes.forEach((outcome, i) => {
-      if ('notification' in outcome) stored.push(outcome);
-      else
-        refused.push({
-          field: `user_ids[${command.userIds.indexOf(userIds[i] ?? '')}]`,
-          description: outcome.error.message,
-        });
-    });
-
-    const fresh: Fresh = new Map();
-    // most calls have neither, and are not made to wait a turn for it
+    const stored = outcomes.every(isStored) ? outcomes : outcomes.filter(isStored);
     const live = stored.filter((s) => s.created && this.#isLive(s.notification));
     const sendable = stored.filter((s) => s.attempt.length > 0);
-    if (live.length > 0 || sendable.length > 0)
-      await Promise.all([this.#goLive(live, fresh), this.#send(sendable, fresh)]);
-    if (refused.length > 0) throw full(refused, stored.length);
+
+    // most calls have neither, and are not made to wait a turn for it
+    let fresh = nothingFresh;
+    if (live.length > 0 || sendable.length > 0) {
+      const changed: Freshening = new Map();
+      await Promise.all([this.#goLive(live, changed), this.#send(sendable, changed)]);
+      fresh = changed;
+    }
+    if (stored.length < outcomes.length) throw full(command.userIds, userIds, outcomes);
     return answer(stored, fresh, command);
   }
 
@@ -126,20 +124,25 @@ export class Notifier {
     return this.#settings.liveEnabled && this.#hub.holds(owner);
   }
 
-  async #plan(command: NotifyCommand, userIds: readonly string[]): Promise<NewNotification[]> {
+  #devicesOf({ tenantId }: NotifyCommand, userIds: readonly string[]): Promise<Device[][]> {
+    return Promise.all(userIds.map((userId) => this.#store.listDevices({ tenantId, userId })));
+  }
+
+  /** @param devices of each user, in order; empty where no channel needs them */
+  #plan(
+    command: NotifyCommand,
+    userIds: readonly string[],
+    devices: readonly (readonly Device[])[],
+  ): NewNotification[] {
     const { ids, clock } = this.#ambient;
     const { tenantId, content } = command;
-    const now = clock.now();
-    const createdAtMs = BigInt(now);
+    const channels = distinct(command.channels);
+    const createdAtMs = BigInt(clock.now());
     const expired = content.expiresAtMs !== 0n && content.expiresAtMs <= createdAtMs;
-    const none: readonly Device[] = [];
-    const devices = needsDevices(command, this.#providers)
-      ? await Promise.all(userIds.map((userId) => this.#store.listDevices({ tenantId, userId })))
-      : undefined;
     const appearsAtMs = command.sendAtMs > createdAtMs ? command.sendAtMs : 0n;
     return userIds.map((userId, i) => {
       const id = ids.next();
-      const own = devices?.[i] ?? none;
+      const own = devices[i] ?? noDevices;
       return {
         tenantId,
         userId,
@@ -147,13 +150,17 @@ export class Notifier {
         content,
         createdAtMs,
         appearsAtMs,
-        deliveries: planDeliveries(command, userId, id, own, this.#providers, expired, ids),
+        deliveries: planDeliveries(
+          { channels, addresses: command.addresses, userId, id, devices: own, expired },
+          this.#providers,
+          ids,
+        ),
       };
     });
   }
 
   /** Tells the live sessions of new items' users, and waits a little for one to take each. */
-  async #goLive(live: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
+  async #goLive(live: readonly StoredOutcome[], fresh: Freshening): Promise<void> {
     const waits: Promise<void>[] = [];
     const giveUps: (() => void)[] = [];
     for (const { notification } of live) {
@@ -185,7 +192,7 @@ export class Notifier {
    * Attempts what this call has to attempt, and waits for it up to the limit. Beyond, what has begun goes on, and what has not is
    * handed back: it is due for any replica's dispatcher.
    */
-  async #send(sendable: readonly StoredOutcome[], fresh: Fresh): Promise<void> {
+  async #send(sendable: readonly StoredOutcome[], fresh: Freshening): Promise<void> {
     const leaseToken = this.#attempts.lease.token;
     const jobs = sendable.flatMap(({ notification, attempt }) =>
       attempt.flatMap((id) => {
@@ -223,42 +230,64 @@ function answer(
   const counts = { delivered: 0, pending: 0, failed: 0, suppressed: 0 };
   const results: NotifyResult[] = [];
   for (const { notification, created } of stored)
-    for (const [channel, best] of bestByChannel(notification, fresh)) {
-      counts[best.status === 'acked' ? 'delivered' : best.status] += 1;
+    for (const { channel, status, reason, dueAtMs } of bestByChannel(notification, fresh)) {
+      counts[status === 'acked' ? 'delivered' : status] += 1;
       if (returnResults)
         results.push({
           userId: notification.userId,
           id: notification.id,
           channel,
-          status: best.status,
-          reason: best.reason,
+          status,
+          reason,
           created,
           // a scheduled item's in-app delivery is due when the item appears
-          dueAtMs: channel === 'in_app' && created && isScheduled(notification) ? sendAtMs : best.dueAtMs,
+          dueAtMs: channel === 'in_app' && created && isScheduled(notification) ? sendAtMs : dueAtMs,
         });
     }
-  return { ...counts, results };
+  const { delivered, pending, failed, suppressed } = counts;
+  return { delivered, pending, failed, suppressed, results };
 }
 
 const isScheduled = ({ position, deliveries }: Notification): boolean =>
   position === 0 && inAppOf(deliveries)?.status === 'pending';
 
 /** What an answer tells of a delivery. */
-type Shown = Pick<Delivery, 'status' | 'reason' | 'dueAtMs'>;
+type Best = Pick<Delivery, 'channel' | 'status' | 'reason' | 'dueAtMs'>;
 
 /** The best delivery of each channel, in the order of the channels. */
-function bestByChannel(notification: Notification, fresh: Fresh): Map<Channel, Shown> {
-  const best = new Map<Channel, Shown>();
-  for (const delivery of notification.deliveries) {
+function bestByChannel({ deliveries }: Notification, fresh: Fresh): Iterable<Best> {
+  if (deliveries.length === 1 && fresh.size === 0) return deliveries;
+  const best = new Map<Channel, Best>();
+  for (const delivery of deliveries) {
+    const { channel } = delivery;
     const { status, reason, dueAtMs } = fresh.get(delivery.id) ?? delivery;
-    const before = best.get(delivery.channel);
+    const before = best.get(channel);
     if (before === undefined || bestStatus([before.status, status]) !== before.status)
-      best.set(delivery.channel, { status, reason, dueAtMs });
+      best.set(channel, { channel, status, reason, dueAtMs });
   }
-  return best;
+  return best.values();
 }
 
-function full(refused: readonly Violation[], storedCount: number): NotifyError {
+const noDevices: readonly Device[] = [];
+
+/** Without repeats, in order. */
+const distinct = <T>(items: readonly T[]): readonly T[] => (items.length > 1 ? [...new Set(items)] : items);
+
+const isStored = (outcome: CreateOutcome): outcome is StoredOutcome => 'notification' in outcome;
+
+/** @param userIds whom the outcomes are of: those that were named, without repeats */
+function full(
+  named: readonly string[],
+  userIds: readonly string[],
+  outcomes: readonly CreateOutcome[],
+): NotifyError {
+  const refused: Violation[] = [];
+  outcomes.forEach((outcome, i) => {
+    if (isStored(outcome)) return;
+    const field = `user_ids[${named.indexOf(userIds[i] ?? '')}]`;
+    refused.push({ field, description: outcome.error.message });
+  });
+  const storedCount = outcomes.length - refused.length;
   const first = refused[0];
   const others = refused.length > 1 ? `, and ${refused.length - 1} more users` : '';
   const rest =

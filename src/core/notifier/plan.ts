@@ -13,13 +13,26 @@ const pushDevices: Partial<Record<Channel, readonly DeviceType[]>> = {
   mobile_push: ['android', 'ios'],
 };
 
+const pushChannels = Object.keys(pushDevices) as Channel[];
+
 /** Whether a call needs to know the users' devices at all. */
 export const needsDevices = (command: NotifyCommand, providers: Providers): boolean =>
-  Object.keys(pushDevices).some(
+  pushChannels.some(
     (channel) =>
-      providers.has(channel as Channel) &&
-      (command.channels.length === 0 || command.channels.includes(channel as Channel)),
+      providers.has(channel) && (command.channels.length === 0 || command.channels.includes(channel)),
   );
+
+/** What the deliveries of one user's notification depend on. */
+export interface Planned {
+  readonly userId: string;
+  /** The notification's. */
+  readonly id: string;
+  /** Without repeats; empty: every channel that has both a provider and a destination. */
+  readonly channels: readonly Channel[];
+  readonly addresses: NotifyCommand['addresses'];
+  readonly devices: readonly Device[];
+  readonly expired: boolean;
+}
 
 /**
  * The deliveries of one user's notification.
@@ -27,24 +40,18 @@ export const needsDevices = (command: NotifyCommand, providers: Providers): bool
  * Named channels are stored whatever is missing: without a destination or a provider they stay pending with the
  * reason, and nothing polls them. Without named channels, those that have both are taken.
  */
-export function planDeliveries(
-  command: NotifyCommand,
-  userId: string,
-  id: string,
-  devices: readonly Device[],
-  providers: Providers,
-  expired: boolean,
-  ids: Ids,
-): NewDelivery[] {
-  const named = command.channels.length > 0;
-  const planned: NewDelivery[] = [];
-  for (const channel of named ? command.channels : channels) {
+export function planDeliveries(planned: Planned, providers: Providers, ids: Ids): NewDelivery[] {
+  const { id, expired } = planned;
+  const named = planned.channels.length > 0;
+  const deliveries: NewDelivery[] = [];
+  for (const channel of named ? planned.channels : channels) {
     const provider = channel === 'in_app' ? inAppProvider : (providers.get(channel)?.name ?? '');
-    const found = destinationsOf(command, channel, userId, devices);
-    if (!named && (provider === '' || found.length === 0)) continue;
+    if (!named && provider === '') continue;
+    const found = destinationsOf(planned, channel);
+    if (!named && found.length === 0) continue;
     for (const destination of found.length > 0 ? found : ['']) {
       const reason = destination === '' ? 'no_destination' : provider === '' ? 'no_provider' : '';
-      planned.push({
+      deliveries.push({
         // the in-app delivery is the item: one id for both
         id: channel === 'in_app' ? id : ids.next(),
         channel,
@@ -55,18 +62,13 @@ export function planDeliveries(
       });
     }
   }
-  return planned;
+  return deliveries;
 }
 
 /** The request's address, else the user's devices. An address given as '' keeps the row and suppresses the sending. */
-function destinationsOf(
-  command: NotifyCommand,
-  channel: Channel,
-  userId: string,
-  devices: readonly Device[],
-): readonly string[] {
+function destinationsOf({ userId, addresses, devices }: Planned, channel: Channel): readonly string[] {
   if (channel === 'in_app') return [userId];
-  const given = command.addresses.get(userId)?.[channel];
+  const given = addresses.get(userId)?.[channel];
   if (given !== undefined) return given === '' ? [] : [given];
   const types = pushDevices[channel];
   if (types === undefined) return [];

@@ -35,12 +35,8 @@ export class Violations {
    * @param required refuses blank texts
    */
   text(field: string, value: string, maxBytes: number, required = false): void {
-    if (required && value.trim() === '') this.add(field, 'must not be blank');
-    // a UTF-16 code unit takes at most three bytes of UTF-8: most texts need no counting
-    else if (value.length * 3 > maxBytes && Buffer.byteLength(value) > maxBytes)
-      this.add(field, `must be at most ${maxBytes.toLocaleString('en')} bytes of UTF-8`);
-    else if (value.includes('\0')) this.add(field, 'must not contain NUL (U+0000)');
-    else if (!value.isWellFormed()) this.add(field, 'must be valid Unicode, without lone surrogates');
+    const wrong = wrongText(value, maxBytes, required);
+    if (wrong !== undefined) this.add(field, wrong);
   }
 
   /** A link that a client will open: web, an app's own scheme, or a path of the same site. Scripts are none. */
@@ -56,6 +52,15 @@ export class Violations {
     else if (!/^([a-z][a-z0-9+.-]*:|\/|\?|#)/i.test(value))
       this.add(field, 'must be an absolute link, or a path that begins with /');
   }
+}
+
+function wrongText(value: string, maxBytes: number, required: boolean): string | undefined {
+  if (required && value.trim() === '') return 'must not be blank';
+  // a UTF-16 code unit takes at most three bytes of UTF-8: most texts need no counting
+  if (value.length * 3 > maxBytes && Buffer.byteLength(value) > maxBytes)
+    return `must be at most ${maxBytes.toLocaleString('en')} bytes of UTF-8`;
+  if (value.includes('\0')) return 'must not contain NUL (U+0000)';
+  return value.isWellFormed() ? undefined : 'must be valid Unicode, without lone surrogates';
 }
 
 /** Everything that is wrong with a call, by the wire's field paths. Empty: it may go on. */
@@ -135,9 +140,10 @@ function validateUsers(v: Violations, userIds: readonly string[]): void {
     v.add('user_ids', `must be at most ${limits.usersPerCall.toLocaleString('en')} a call; split the call`);
     return;
   }
-  userIds.forEach((userId, i) => {
-    v.text(`user_ids[${i}]`, userId, limits.idBytes, true);
-  });
+  for (let i = 0; i < userIds.length; i++) {
+    const wrong = wrongText(userIds[i] ?? '', limits.idBytes, true);
+    if (wrong !== undefined) v.add(`user_ids[${i}]`, wrong);
+  }
 }
 
 function validateData(v: Violations, data: string): void {

@@ -3,6 +3,7 @@ import { userKey } from '../../../../src/core/user-key.ts';
 import { plainArray, textArray } from '../arrays.ts';
 import { lockUsers } from '../counters.ts';
 import type { Statement, Transaction } from '../database.ts';
+import { isStored } from '../key-lookup.ts';
 import type { ImportedItem } from './items.ts';
 
 /** What became of an item. */
@@ -42,18 +43,13 @@ const names = columns.map(([name]) => name);
  * Stores what is new among items whose users are locked, and moves the counters. Like creating, it runs with a snapshot that
  * is younger than the locks.
  *
- * Whether a key or an id is there is asked as "what is the first from here on?", in an order that one index alone has. Asked
- * plainly, a table that Postgres has no statistics of yet was searched by another index, a whole tenant for each row.
+ * Whether an id is there is asked as a key is, see key-lookup.ts.
  */
 const insert: Statement = {
   name: 'import_items',
   text: `
 WITH given AS MATERIALIZED (
-  SELECT g.*, coalesce((
-      SELECT n.notification_id FROM notify.notifications n
-      WHERE n.tenant_id = g.tenant_id AND n.user_id = g.user_id AND n.notification_id >= g.notification_id
-      ORDER BY n.notification_id LIMIT 1
-    ) = g.notification_id, false) AS known, coalesce((
+  SELECT g.*, ${isStored('g')} AS known, coalesce((
       SELECT n.id FROM notify.notifications n WHERE n.tenant_id = g.tenant_id AND n.id >= g.id ORDER BY n.id LIMIT 1
     ) = g.id, false) AS taken
   FROM unnest(${given.map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')})
