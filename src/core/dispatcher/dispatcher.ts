@@ -92,7 +92,8 @@ export class Dispatcher {
     const { clock } = this.#ambient;
     const { pollMs, itemsPerPoll, graceMs } = this.#settings;
     try {
-      if (this.#isAway) await this.#comeBack();
+      // says first that what we hold is still ours: leases may have run out while nobody could renew them
+      if (this.#isAway) await this.#attempts.renew();
       const items = await this.#outbox.advanceItems(itemsPerPoll);
       announce(this.#hub, items.changes);
       const room = this.#attempts.room();
@@ -101,8 +102,9 @@ export class Dispatcher {
         lease: this.#attempts.lease,
         room,
         suspect: !this.#attempts.holdsSuspect,
-        graceMs: clock.now() - this.#backAtMs < graceMs ? graceMs : 0,
+        graceMs: this.#isAway || clock.now() - this.#backAtMs < graceMs ? graceMs : 0,
       });
+      this.#isBack();
       for (const { notification, deliveryId, crashes } of deliveries) {
         const delivery = notification.deliveries.find(({ id }) => id === deliveryId);
         if (delivery === undefined) continue;
@@ -113,7 +115,7 @@ export class Dispatcher {
       if (items.more || (deliveries.length > 0 && this.#hasRoom())) return 0;
       // replicas that came up together do not ask together
       const usual = pollMs * (0.8 + 0.2 * this.#ambient.random());
-      return Math.max(1, Math.min(usual, nextDueInMs ?? usual, items.nextDueInMs ?? usual));
+      return Math.max(1, Math.ceil(Math.min(usual, nextDueInMs ?? usual, items.nextDueInMs ?? usual)));
     } catch (error) {
       if (!this.#isAway) this.#observer.storeAway(error);
       this.#isAway = true;
@@ -121,9 +123,9 @@ export class Dispatcher {
     }
   }
 
-  /** Says first that what we hold is still ours: leases may have run out while nobody could renew them. */
-  async #comeBack(): Promise<void> {
-    await this.#attempts.renew();
+  /** The store has answered. */
+  #isBack(): void {
+    if (!this.#isAway) return;
     this.#isAway = false;
     this.#backAtMs = this.#ambient.clock.now();
     this.#observer.storeBack();
