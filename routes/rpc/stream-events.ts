@@ -49,6 +49,7 @@ export function streamEvents(app: FastifyInstance, liveEnabled: boolean): RunStr
       const refusal = app.liveHub.refusal(principal);
       if (refusal) throw refusal.error;
 
+      const sink = new ResponseSink(response, encodingFor(protocol));
       const session = app.liveHub.open(
         {
           owner: principal,
@@ -56,12 +57,13 @@ export function streamEvents(app: FastifyInstance, liveEnabled: boolean): RunStr
           start: parseStart(input.resume ? String(input.lastPosition ?? 0n) : undefined),
           tokenExpiresAtMs: principal.expiresAtMs,
         },
-        new ResponseSink(response, encodingFor(protocol)),
+        sink,
       );
       if (timeoutMs !== undefined)
         session.onEnd(
           app.ambient.clock.after(timeoutMs, () => {
-            end(response, protocol, new NotifyError('deadline_exceeded', "the call's deadline has passed"));
+            const late = new NotifyError('deadline_exceeded', "the call's deadline has passed");
+            sink.finish(() => end(response, protocol, late));
             session.gone();
           }),
         );

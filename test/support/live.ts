@@ -22,7 +22,7 @@ export class TestSink implements StreamSink {
   destroyed = false;
   #buffered = 0;
   #waiting: (() => void)[] = [];
-  #drained: (() => void) | undefined;
+  #progress: (() => void) | undefined;
 
   send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void {
     this.received.push({ event, sessionId, position });
@@ -36,9 +36,14 @@ export class TestSink implements StreamSink {
     return this.#buffered;
   }
 
-  whenDrained(task: () => void): void {
-    if (this.#buffered === 0) task();
-    else this.#drained = task;
+  onProgress(task: (() => void) | undefined): void {
+    this.#progress = task;
+  }
+
+  /** The reader takes some of what is buffered, but not all. */
+  take(bytes: number): void {
+    this.#buffered -= bytes;
+    this.#progress?.();
   }
 
   /** The reader takes what is buffered, and whatever comes. */
@@ -46,9 +51,7 @@ export class TestSink implements StreamSink {
     this.stalled = false;
     this.#buffered = 0;
     for (const written of this.#waiting.splice(0)) written();
-    const drained = this.#drained;
-    this.#drained = undefined;
-    drained?.();
+    this.#progress?.();
   }
 
   finish(): void {

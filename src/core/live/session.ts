@@ -266,18 +266,28 @@ export class Session implements SessionInfo {
     this.#state = 'blocked';
     this.#hub.observer.slow(this, false);
     return new Promise((resolve) => {
-      const giveUp = this.#hub.clock.after(stallTimeoutMs, () => {
-        this.#hub.observer.slow(this, true);
-        this.#sink.destroy();
-        this.#close('slow');
-      });
+      let waitOn = this.#cutIfStalled();
       this.#unblock = () => {
         this.#unblock = undefined;
-        giveUp();
+        this.#sink.onProgress(undefined);
+        waitOn();
         if (this.#state === 'blocked') this.#state = 'catching_up';
         resolve();
       };
-      this.#sink.whenDrained(() => this.#unblock?.());
+      this.#sink.onProgress(() => {
+        if (this.#sink.bufferedBytes() === 0) return this.#unblock?.();
+        waitOn();
+        waitOn = this.#cutIfStalled();
+      });
+    });
+  }
+
+  /** @returns takes it back, for a reader that has moved */
+  #cutIfStalled(): () => void {
+    return this.#hub.clock.after(stallTimeoutMs, () => {
+      this.#hub.observer.slow(this, true);
+      this.#sink.destroy();
+      this.#close('slow');
     });
   }
 }

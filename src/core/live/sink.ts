@@ -14,8 +14,8 @@ export interface StreamSink {
   send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void;
   /** Bytes handed to `send` that have not left this process. */
   bufferedBytes(): number;
-  /** Runs `task` once, as soon as nothing is buffered any more. */
-  whenDrained(task: () => void): void;
+  /** Runs `task` each time some of those bytes have left; undefined: no more. */
+  onProgress(task: (() => void) | undefined): void;
   /** Ends the response cleanly after what was sent; on RPC with the status that belongs to the reason. */
   finish(): void;
   /** Closes the connection without waiting for the peer. */

@@ -319,6 +319,41 @@ describe('a slow reader', () => {
     assert.equal(new Set([...sink.ids, ...again.sink.ids]).size, 20);
   });
 
+  it('is not cut as long as it takes something, however long a large item takes', async () => {
+    const live = liveBench();
+    const sink = new TestSink();
+    const { session } = await live.open({ sink });
+    sink.stalled = true;
+    await live.notify('large', { body: 'x'.repeat(800_000) });
+    await live.notify('next');
+    for (let i = 0; i < 20; i += 1) {
+      await live.ambient.clock.advance(stallTimeoutMs - 1);
+      sink.take(40_000 - 1);
+    }
+    assert.ok(!session.ended);
+    assert.deepEqual(sink.ids, ['large'], 'nothing more is sent meanwhile');
+    sink.drain();
+    for (let turn = 0; turn < 20; turn += 1) await live.settle();
+    assert.deepEqual(sink.ids, ['large', 'next']);
+    assert.equal(live.ambient.clock.pending, 1, 'of its timers only the heartbeat is left');
+  });
+
+  it('is cut when it takes nothing for too long after it has taken something', async () => {
+    const live = liveBench();
+    const sink = new TestSink();
+    await live.open({ sink });
+    sink.stalled = true;
+    await live.notify('large', { body: 'x'.repeat(800_000) });
+    await live.notify('next');
+    await live.ambient.clock.advance(stallTimeoutMs - 1);
+    sink.take(1);
+    await live.ambient.clock.advance(stallTimeoutMs - 1);
+    assert.ok(!sink.destroyed);
+    await live.ambient.clock.advance(1);
+    assert.ok(sink.destroyed);
+    assert.ok(live.seen.includes('cut'));
+  });
+
   it('is told the counts once it drains, instead of every change', async () => {
     const live = liveBench();
     const sink = new TestSink();
