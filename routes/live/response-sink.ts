@@ -5,7 +5,7 @@ import { cutOff } from './raw-response.ts';
 
 /** How events become bytes, and how a response ends. */
 export interface StreamEncoding {
-  event(event: LiveEvent, sessionId: string, position: number): string | Uint8Array;
+  event(event: LiveEvent, sessionId: string, position: number | undefined): string | Uint8Array;
   /** Writes what ends the response. */
   finish(response: ServerResponse): void;
 }
@@ -43,7 +43,7 @@ export class ResponseSink implements StreamSink {
     response.on('error', () => {});
   }
 
-  send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void {
+  send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
     for (const slice of slices(this.#encoding.event(event, sessionId, position), written)) {
       this.#buffered += slice.bytes.length;

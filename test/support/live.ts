@@ -10,7 +10,7 @@ import { type FakeAmbient, fakeAmbient } from './ambient.ts';
 
 export interface Received {
   readonly event: LiveEvent;
-  readonly position: number;
+  readonly position: number | undefined;
   readonly sessionId: string;
 }
 
@@ -24,7 +24,7 @@ export class TestSink implements StreamSink {
   #waiting: (() => void)[] = [];
   #progress: (() => void) | undefined;
 
-  send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void {
+  send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void {
     this.received.push({ event, sessionId, position });
     if (this.stalled) {
       this.#buffered += event.kind === 'notification' ? event.notification.body.length + 300 : 100;

@@ -209,7 +209,8 @@ export class Session implements SessionInfo {
 
   #send(event: LiveEvent, written?: () => void): void {
     this.#hub.observer.sent(event.kind);
-    this.#sink.send(event, this.id, this.#sent, written);
+    const position = this.#state === 'starting' ? undefined : this.#sent;
+    this.#sink.send(event, this.id, position, written);
   }
 
   #sendItem(event: ItemEvent): void {

@@ -26,7 +26,7 @@ describe('opening a stream', () => {
     await live.notify('two');
     const { sink } = await live.open();
     assert.deepEqual(
-      sink.received.map(({ position }) => position - first.position),
+      sink.received.map(({ position }) => (position ?? 0) - first.position),
       [-1, 0, 1, 1],
     );
   });
@@ -270,6 +270,7 @@ describe('a live stream', () => {
     }));
     const { sink } = await live.open();
     assert.deepEqual(sink.of('end'), [{ kind: 'end', reason: 'overloaded', reconnect: true }]);
+    assert.equal(sink.received[0]?.position, undefined, 'it has no position yet');
     broken = false;
     assert.equal((await live.open()).sink.kinds[0], 'heartbeat');
   });

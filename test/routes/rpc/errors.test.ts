@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { after, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { type DescMethod, fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import {
+  type DescMethod,
+  fromBinary,
+  fromJson,
+  fromJsonString,
+  type JsonObject,
+  toBinary,
+} from '@bufbuild/protobuf';
 import {
   NotificationClientService,
   NotificationInternalService,
@@ -1170,6 +1177,24 @@ describe('StreamEvents, in every protocol,', () => {
     const code = 'resource_exhausted';
     await stream({ request: {}, at: few, code, message: /^this user already has 1 live streams;/ });
   });
+});
+
+describe('a StreamEvents that cannot begin', () => {
+  for (const dialect of streamDialects)
+    it(`ends without a position that a client could come back with (${dialect.name})`, async (t) => {
+      const broken = await build(t, {}, calm);
+      t.mock.method(broken.core.store, 'inboxSummary', () => Promise.reject(new Error('away')));
+      const request = Buffer.from(dialect.isJson ? '{}' : '');
+      const answer = await speak(dialect, broken.url.client, procedures.streamEvents, request, {
+        headers: as('alice'),
+      });
+      const { event, position } = dialect.isJson
+        ? fromJsonString(streamEvents.output, answer.message.toString())
+        : fromBinary(streamEvents.output, answer.message);
+      assert.equal(event.case === 'end' && event.value.reason, 'overloaded');
+      assert.equal(position, undefined);
+      assert.deepEqual([answer.error?.code, answer.error?.message], ['canceled', 'reconnect']);
+    });
 });
 
 describe('an error with many violations', () => {
