@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
+import type { Notification } from '../../../src/core/glossary.ts';
 import { bufferLimitBytes, stallTimeoutMs } from '../../../src/core/live/settings.ts';
 import { wireStatus } from '../../../src/core/status.ts';
 import type { Store } from '../../../src/core/store.ts';
@@ -294,6 +297,42 @@ describe('a slow reader', () => {
     );
   });
 
+  it('holds no page of a replay while its socket is blocked, and is read no more than it may buffer', async () => {
+    const pages: WeakRef<readonly Notification[]>[] = [];
+    const sizes: number[] = [];
+    const live = liveBench({}, (store) => ({
+      ...bound(store),
+      async notificationsSince(owner, query) {
+        const page = await store.notificationsSince(owner, query);
+        // the texts as a driver reads them: an array of their own
+        const notifications = page.notifications.map((item) => ({ ...item }));
+        pages.push(new WeakRef(notifications));
+        sizes.push(notifications.reduce((sum, { body }) => sum + body.length, 0));
+        return { ...page, notifications };
+      },
+    }));
+    const expected = Array.from({ length: 100 }, (_, i) => `n${i}`);
+    for (const [i, id] of expected.entries()) await live.notify(id, { body: i % 2 === 0 ? big : '' });
+    const sink = new TestSink();
+    sink.stalled = true;
+    await live.open({ sink });
+    assert.ok(sink.ids.length < 20, 'it is blocked');
+    assert.ok(Math.max(...sizes) < bufferLimitBytes + big.length, 'pages are small');
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    assert.ok(
+      pages.every((page) => page.deref() === undefined),
+      'no page is held',
+    );
+    for (let turn = 0; turn < 100 && sink.ids.length < expected.length; turn += 1) {
+      sink.drain();
+      sink.stalled = true;
+      await live.settle();
+    }
+    assert.deepEqual(sink.ids, expected);
+  });
+
   it('delays nobody else', async () => {
     const live = liveBench();
     const slow = new TestSink();
@@ -421,6 +460,12 @@ describe('data-change hints', () => {
     assert.deepEqual(sink.kinds.slice(0, 2), ['heartbeat', 'data_change']);
   });
 });
+
+/** Collects what nothing refers to, at once. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
 
 /** The same store, whose reads take a few turns of the event loop. */
 function slowly(store: Store): Store {
