@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { EndReason } from '../../src/core/live/events.ts';
 import { startStream, whenClosed } from '../live/raw-response.ts';
-import { ResponseSink, type StreamEncoding } from '../live/response-sink.ts';
+import { ResponseSink, type StreamEncoding, type StreamOptions } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
 import { sseData } from '../rpc/wire/live-event.ts';
 
@@ -32,8 +32,8 @@ const encoding: StreamEncoding = {
  * A browser gives up for good on any answer but 200, so what is transient is 200 with `retry:`, an `end` event and an
  * immediate end. Only a bad token (401) and live connections switched off (204) are told by status.
  */
-export default fp<{ liveEnabled: boolean }>(
-  async (app, { liveEnabled }) => {
+export default fp<StreamOptions>(
+  async (app, { liveEnabled, finishTimeoutMs }) => {
     const { auth, liveHub, ambient } = app;
 
     const retry = (reason?: EndReason): string => {
@@ -68,7 +68,7 @@ export default fp<{ liveEnabled: boolean }>(
           start: parseStart(lastEventId(request)),
           tokenExpiresAtMs: principal.expiresAtMs,
         },
-        new ResponseSink(response, encoding),
+        new ResponseSink(response, encoding, finishTimeoutMs),
       );
       whenClosed(response, () => session.gone());
       return reply;

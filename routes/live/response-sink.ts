@@ -10,8 +10,12 @@ export interface StreamEncoding {
   finish(response: ServerResponse): void;
 }
 
-/** A reader that has not taken the end of its stream by then is cut, so that it holds up no shutdown and no memory. */
-const finishTimeoutMs = 2_000;
+/** How this process serves live streams. */
+export interface StreamOptions {
+  readonly liveEnabled: boolean;
+  /** A reader that has not taken the end of its stream by then is cut, so that it holds up no stop and no memory. */
+  readonly finishTimeoutMs: number;
+}
 
 /**
  * The socket is handed at most this many bytes at a time, and larger events in slices of it. Whatever is handed over together
@@ -29,6 +33,7 @@ interface Slice {
 export class ResponseSink implements StreamSink {
   readonly #response: ServerResponse;
   readonly #encoding: StreamEncoding;
+  readonly #finishTimeoutMs: number;
   /** What the socket has not been handed yet. */
   readonly #waiting: Slice[] = [];
   /** Bytes that the socket was handed and has not taken. */
@@ -36,9 +41,11 @@ export class ResponseSink implements StreamSink {
   #buffered = 0;
   #progress: (() => void) | undefined;
 
-  constructor(response: ServerResponse, encoding: StreamEncoding) {
+  /** @param finishTimeoutMs see StreamOptions */
+  constructor(response: ServerResponse, encoding: StreamEncoding, finishTimeoutMs: number) {
     this.#response = response;
     this.#encoding = encoding;
+    this.#finishTimeoutMs = finishTimeoutMs;
     // a broken pipe is followed by 'close', which ends the session
     response.on('error', () => {});
   }
@@ -65,12 +72,12 @@ export class ResponseSink implements StreamSink {
     if (this.#response.destroyed || this.#response.writableEnded) return;
     for (const slice of this.#waiting.splice(0)) this.#write(slice);
     end(this.#response);
-    const cut = setTimeout(() => cutOff(this.#response), finishTimeoutMs).unref();
+    const cut = setTimeout(() => this.destroy(), this.#finishTimeoutMs).unref();
     this.#response.once('close', () => clearTimeout(cut));
   }
 
   destroy(): void {
-    cutOff(this.#response);
+    cutOff(this.#response, this.#finishTimeoutMs / 2);
   }
 
   #writeOn(): void {

@@ -10,6 +10,7 @@ import { stallTimeoutMs } from '../../src/core/live/settings.ts';
 import { fakeAmbient, mulberry32 } from '../support/ambient.ts';
 import { as, call, procedures } from '../support/build.ts';
 import { eventually } from '../support/eventually.ts';
+import { endStream, openPreface, requestHeaders } from '../support/http2-frames.ts';
 import { jwt } from '../support/jwt.ts';
 import { logFile } from '../support/log.ts';
 import { type StreamService, serve } from '../support/serve.ts';
@@ -700,6 +701,32 @@ describe('a reader that takes nothing', () => {
       await service.notify('alice', { title: 'after' });
       assert.equal(await reader.nextTitle(), 'after');
     });
+
+  it('loses its HTTP/2 connection where it takes nothing of that either', async (t) => {
+    const ambient = fakeAmbient();
+    const service = await serve(
+      t,
+      { NOTIFY_LIVE_HEARTBEAT_INTERVAL: '1h', NOTIFY_LIVE_MAX_AGE: '0', NOTIFY_SHUTDOWN_TIMEOUT: '1s' },
+      { ambient },
+    );
+    for (let i = 0; i < 20; i += 1) await service.notify('alice', { body: 'x'.repeat(1_000_000) });
+    let isClosed = false;
+    service.client.server.on('connection', (socket: net.Socket) =>
+      socket.on('close', () => {
+        isClosed = true;
+      }),
+    );
+    const socket = net.connect(service.ports.client, '127.0.0.1').on('error', () => {});
+    service.closeFirst(() => socket.destroy());
+    const get = requestHeaders(1, '/v1/events', { ':method': 'GET', ...as('alice') }, endStream);
+    socket.write(Buffer.concat([openPreface, get]));
+    await eventually('it is blocked', async () => (await service.metric('notify_streams_blocked_total')) > 0);
+    await eventually('it is cut', async () => {
+      await ambient.clock.advance(stallTimeoutMs);
+      return (await service.metric('notify_stream_ends_total', { reason: 'slow' })) === 1;
+    });
+    await eventually('its connection is closed', () => isClosed);
+  });
 
   it('is not waited for longer than NOTIFY_LIVE_CONFIRM_TIMEOUT, and the item is pending', async (t) => {
     const service = await serve(t, { NOTIFY_LIVE_CONFIRM_TIMEOUT: '50ms' });

@@ -4,7 +4,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { ResponseSink } from '../../../routes/live/response-sink.ts';
+import { ResponseSink, type StreamEncoding } from '../../../routes/live/response-sink.ts';
 import type { LiveEvent } from '../../../src/core/live/events.ts';
 import { bufferLimitBytes } from '../../../src/core/live/settings.ts';
 
@@ -46,12 +46,13 @@ async function openSink(texts: Partial<Record<LiveEvent['kind'], string | Uint8A
   const [, response] = (await once(server, 'request')) as [IncomingMessage, ServerResponse];
   response.flushHeaders();
   await connection.accept();
-  const sink = new ResponseSink(response, {
+  const encoding: StreamEncoding = {
     event: ({ kind }) => texts[kind] ?? '',
     finish: (open) => {
       open.end('(end)');
     },
-  });
+  };
+  const sink = new ResponseSink(response, encoding, 60_000);
   return { sink, connection, body: () => connection.text().split('\r\n\r\n')[1] };
 }
 
