@@ -1345,11 +1345,13 @@ describe('requests that are no call', () => {
     }
   });
 
-  it('takes a content type in any case, with charset=utf-8 and with other parameters', async () => {
+  it('takes a content type in any case, with UTF-8 as charset and with other parameters', async () => {
     for (const type of [
       'Application/JSON',
       'application/json;charset=utf-8',
       'application/json; charset="UTF-8"',
+      'application/json; charset=utf8',
+      'application/json; charset=UTF8; v=1',
       'application/json; v=1',
       'application/json;',
     ]) {
