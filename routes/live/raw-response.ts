@@ -9,14 +9,10 @@ const streamHeaders = { 'cache-control': 'no-store, no-transform', 'x-accel-buff
  * Takes a response over from Fastify and sends its head, with the headers that hooks such as CORS have set.
  * @returns the response; writing and ending it is the caller's
  */
-export function startStream(
-  reply: FastifyReply,
-  contentType: string,
-  headers: Record<string, string> = {},
-): ServerResponse {
+export function startStream(reply: FastifyReply, contentType: string): ServerResponse {
   if (!reply.sent) reply.hijack();
   const response = reply.raw;
-  for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...streamHeaders, ...headers }))
+  for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...streamHeaders }))
     if (value !== undefined) response.setHeader(name, value);
   response.writeHead(200, { 'content-type': contentType });
   response.flushHeaders();

@@ -45,6 +45,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
     method: 'POST',
     onRequest: async (request, reply) => {
       request.startedMs = performance.now();
+      reply.header('x-request-id', request.id);
       const protocol = protocolOf(request.headers['content-type']);
       if (protocol === undefined || !fits(protocol, isStream)) {
         reply.header('accept-post', acceptPost(isStream));

@@ -34,9 +34,7 @@ const reconnect = new NotifyError('canceled', 'reconnect');
 export function streamEvents(app: FastifyInstance, options: StreamOptions): RunStream {
   const { liveEnabled, finishTimeoutMs } = options;
   return async (request, reply, protocol) => {
-    const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto', {
-      'x-request-id': request.id,
-    });
+    const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto');
     try {
       if (request.refusal) throw request.refusal;
       const { principal } = request;

@@ -65,7 +65,7 @@ export function createBridge(method: DescMethodUnary, run: RunUnary, check: Chec
 
   return async (request, reply, protocol) => {
     const response = reply.raw;
-    for (const [name, value] of Object.entries({ 'x-request-id': request.id, ...reply.getHeaders() }))
+    for (const [name, value] of Object.entries(reply.getHeaders()))
       if (value !== undefined) response.setHeader(name, value);
     try {
       const contextValues = createContextValues();

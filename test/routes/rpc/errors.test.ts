@@ -1074,6 +1074,27 @@ describe('a server in trouble, in every protocol,', () => {
     }
   });
 
+  it('names the request of every answer, as its log line does', async (t) => {
+    const log = logFile(t);
+    const logging = await build(t, {}, { ...calm, logger: log.logger });
+    const headers = as('alice');
+    for (const dialect of dialects) {
+      const body = Buffer.from(dialect.isJson ? '{}' : '');
+      const answer = await speak(dialect, logging.url.client, procedures.getNotifications, body, { headers });
+      assert.equal(answer.error, undefined);
+      const { code } = await eventually(`the id is in the log (${dialect.name})`, () =>
+        log.lines('rpc').find(({ request_id }) => request_id === answer.headers['x-request-id']),
+      );
+      assert.equal(code, 'ok');
+    }
+    const unknownType = await fetch(`${logging.url.client}/${procedures.getNotifications}`, {
+      method: 'POST',
+      headers,
+    });
+    assert.equal(unknownType.status, 415);
+    assert.match(unknownType.headers.get('x-request-id') ?? '', /./);
+  });
+
   it('logs each refused call once, with its code', async (t) => {
     const log = logFile(t);
     const logging = await build(t, {}, { ...calm, logger: log.logger });
