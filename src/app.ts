@@ -247,6 +247,8 @@ const corsOptions = (origins: readonly string[]) => ({
   allowedHeaders: [...connectCors.allowedHeaders, 'Authorization', 'Last-Event-ID'],
   exposedHeaders: [...connectCors.exposedHeaders, 'Retry-After', 'X-Request-Id'],
   maxAge: 7_200,
+  // or an OPTIONS that is no preflight, as monitors send it, is a 400 in plain text
+  strictPreflight: false,
 });
 
 function port(app: FastifyInstance): number {

@@ -1190,6 +1190,17 @@ describe('CORS', () => {
       assert.ok(exposed.includes(header), header);
   });
 
+  it('answers an OPTIONS that is no preflight with 204 as well', async (t) => {
+    const service = await serve(t, { NOTIFY_ALLOWED_ORIGINS: origin });
+    for (const path of ['/', '/v1/events', `/${procedures.getNotifications}`])
+      for (const headers of [{}, { origin }] as Record<string, string>[]) {
+        const answer = await fetch(`${service.url.client}${path}`, { method: 'OPTIONS', headers });
+        assert.equal(answer.status, 204, path);
+        assert.equal(await answer.text(), '');
+        assert.equal(answer.headers.get('access-control-allow-origin'), headers.origin ?? null);
+      }
+  });
+
   it('says nothing where no origin is configured, and never on the internal port', async (t) => {
     const closed = await serve(t);
     const stream = await closed.open('alice', { headers: { origin } });
