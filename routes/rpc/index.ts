@@ -37,8 +37,8 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
   const stream = service.streams?.[method.localName];
   const unary = service.unary[method.localName];
   if (isStream ? !stream : !unary) throw new Error(`${url} has no implementation`);
-  const check = service.checks?.[method.localName];
-  const bridge = unary && createBridge(method as DescMethodUnary, unary, check);
+  const checks = service.checks?.[method.localName];
+  const bridge = unary && createBridge(method as DescMethodUnary, unary, checks);
 
   app.route({
     url,
@@ -75,7 +75,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         reply.hijack();
         await stream(request, reply, protocol);
       } else if (protocol.kind === 'connect') {
-        return answerUnary(method as DescMethodUnary, unary as RunUnary, check, request, reply, protocol);
+        return answerUnary(method as DescMethodUnary, unary as RunUnary, checks, request, reply, protocol);
       } else if (bridge) {
         reply.hijack();
         await bridge(request, reply, protocol);

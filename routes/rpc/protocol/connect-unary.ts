@@ -4,7 +4,7 @@ import { create, type DescMethodUnary, type MessageInitShape, toBinary, toJson }
 import { errorToJson } from '@connectrpc/connect/protocol-connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorCodes, NotifyError, publicError } from '../../../src/core/errors.ts';
-import { type CheckInput, logCall, noteInput, type RunUnary } from '../call.ts';
+import { type InputChecks, logCall, noteInput, type RunUnary } from '../call.ts';
 import { decodeMessage } from './decode.ts';
 import { retryAfterSeconds, toConnectError } from './errors.ts';
 import type { Protocol } from './protocols.ts';
@@ -26,7 +26,7 @@ const gzipAsync = promisify(gzip);
 export async function answerUnary(
   method: DescMethodUnary,
   run: RunUnary,
-  check: CheckInput | undefined,
+  checks: InputChecks | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
   protocol: Protocol,
@@ -36,7 +36,7 @@ export async function answerUnary(
   const timeoutMs = timeoutOf(request, protocol);
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined) body = await decompress(body, encoding);
-  const input = decodeMessage(method.input, body, protocol.isJson, check);
+  const input = decodeMessage(method.input, body, protocol.isJson, checks);
   noteInput(request, input);
   const running = run(input, { principal: request.principal });
   const output = (await (timeoutMs === undefined ? running : within(timeoutMs, running))) as MessageInitShape<

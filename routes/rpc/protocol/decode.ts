@@ -8,8 +8,10 @@ import {
 } from '@bufbuild/protobuf';
 import { configureTextEncoding } from '@bufbuild/protobuf/wire';
 import { invalidArgument, NotifyError, type Violation } from '../../../src/core/errors.ts';
+import type { InputChecks } from '../call.ts';
 import { unknownEnums } from './enum-check.ts';
 import { jsonErrorAt, misfits } from './json-check.ts';
+import { type ListLimit, tooLongInBinary, tooLongInJson } from './list-check.ts';
 
 const encoder = new TextEncoder();
 // proto3 strings are UTF-8, and a decoder that replaces what is not would change texts silently
@@ -23,19 +25,20 @@ configureTextEncoding({
 /**
  * A request message from its bytes, in JSON or binary. Every protocol's requests come through here, so that all answer
  * alike. Messages of the decoders, which quote the input, are replaced.
- * @param check what else is wrong with a message of which some enum values are unknown, to be named together
+ * @param checks `lists` are looked at first; `all` says what else is wrong with a message of which some enum values are
+ *   unknown, to be named together
  * @throws NotifyError invalid_argument, with field path and expected type, or line and column
  */
 export function decodeMessage<Desc extends DescMessage>(
   desc: Desc,
   bytes: Buffer,
   isJson: boolean,
-  check: (message: MessageShape<Desc>) => readonly Violation[] = () => [],
+  { all = () => [], lists = [] }: InputChecks = {},
 ): MessageShape<Desc> {
-  const { message, unknown } = isJson ? decodeJson(desc, bytes) : decodeBinary(desc, bytes);
+  const { message, unknown } = isJson ? decodeJson(desc, bytes, lists) : decodeBinary(desc, bytes, lists);
   if (unknown.length === 0) return message;
   const named = new Set(unknown.map(({ field }) => field));
-  throw invalidArgument([...unknown, ...check(message).filter(({ field }) => !named.has(field))]);
+  throw invalidArgument([...unknown, ...all(message).filter(({ field }) => !named.has(field))]);
 }
 
 interface Decoded<Desc extends DescMessage> {
@@ -44,7 +47,11 @@ interface Decoded<Desc extends DescMessage> {
   readonly unknown: readonly Violation[];
 }
 
-function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decoded<Desc> {
+function decodeJson<Desc extends DescMessage>(
+  desc: Desc,
+  bytes: Buffer,
+  lists: readonly ListLimit[],
+): Decoded<Desc> {
   if (bytes.length === 0) throw malformed('the body is empty; send {} for a request without fields');
   if (!isUtf8(bytes)) throw malformed('the body must be UTF-8');
   const text = bytes.toString('utf8');
@@ -57,6 +64,7 @@ function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decode
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw malformed('the body must be a JSON object');
+  refuse(tooLongInJson(desc, value, lists));
   const unknown = unknownEnums(desc, value, true);
   try {
     return { message: fromJson(desc, value, { ignoreUnknownFields: true }), unknown };
@@ -67,7 +75,12 @@ function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decode
   }
 }
 
-function decodeBinary<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decoded<Desc> {
+function decodeBinary<Desc extends DescMessage>(
+  desc: Desc,
+  bytes: Buffer,
+  lists: readonly ListLimit[],
+): Decoded<Desc> {
+  refuse(tooLongInBinary(desc, bytes, lists));
   let message: MessageShape<Desc>;
   try {
     message = fromBinary(desc, bytes);
@@ -77,6 +90,11 @@ function decodeBinary<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Deco
     );
   }
   return { message, unknown: unknownEnums(desc, message, false) };
+}
+
+function refuse(violations: readonly Violation[]): void {
+  if (violations.length > 0)
+    throw invalidArgument(violations.map(({ field, description }) => ({ field, description })));
 }
 
 const malformed = (text: string): NotifyError => new NotifyError('invalid_argument', text);

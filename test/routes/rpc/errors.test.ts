@@ -786,6 +786,13 @@ table('on the producer port, in every protocol,', [
     message: 'requests: must be at most 1000; split the batch',
   },
   {
+    name: 'a batch of a million, before it looks at what they hold',
+    method: notifyBatch,
+    json: `{"requests":[${Array(1_000_000).fill('7').join()}]}`,
+    binary: Buffer.alloc(2_000_000, Buffer.of(0x0a, 0x00)), // field 1, no bytes
+    message: 'requests: must be at most 1000; split the batch',
+  },
+  {
     name: 'an unknown channel deep in a batch',
     method: notifyBatch,
     request: { requests: [{}, { channels: [1, 77] }] },
