@@ -52,7 +52,13 @@ export class ResponseSink implements StreamSink {
 
   send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
-    for (const slice of slices(this.#encoding.event(event, sessionId, position), written)) {
+    const bytes = this.#encoding.event(event, sessionId, position);
+    if (this.#waiting.length === 0 && this.#writing + bytes.length <= sliceBytes) {
+      this.#buffered += bytes.length;
+      this.#write(bytes, written);
+      return;
+    }
+    for (const slice of slices(bytes, written)) {
       this.#buffered += slice.bytes.length;
       this.#waiting.push(slice);
     }
@@ -70,7 +76,7 @@ export class ResponseSink implements StreamSink {
   /** @param end writes what ends the response; by default the encoding's own words */
   finish(end = this.#encoding.finish): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
-    for (const slice of this.#waiting.splice(0)) this.#write(slice);
+    for (const { bytes, written } of this.#waiting.splice(0)) this.#write(bytes, written);
     end(this.#response);
     const cut = setTimeout(() => this.destroy(), this.#finishTimeoutMs).unref();
     this.#response.once('close', () => clearTimeout(cut));
@@ -84,15 +90,16 @@ export class ResponseSink implements StreamSink {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       if (this.#writing > 0 && this.#writing + next.bytes.length > sliceBytes) return;
       this.#waiting.shift();
-      this.#write(next);
+      this.#write(next.bytes, next.written);
     }
   }
 
-  #write({ bytes, written }: Slice): void {
-    this.#writing += bytes.length;
+  #write(bytes: string | Uint8Array, written: (() => void) | undefined): void {
+    const size = bytes.length; // Node keeps the callback of the last write, which must not keep an event
+    this.#writing += size;
     this.#response.write(bytes, (error) => {
-      this.#writing -= bytes.length;
-      this.#buffered -= bytes.length;
+      this.#writing -= size;
+      this.#buffered -= size;
       if (error) return;
       written?.();
       this.#writeOn();

@@ -27,14 +27,14 @@ export class Http1Connections {
         connection.readTo = socket.bytesRead;
       };
       connection.open += 2;
-      request.once('close', close);
-      response.once('close', close);
+      request.on('close', close);
+      response.on('close', close);
     });
   }
 
   add(socket: Socket): void {
     this.#connections.set(socket, { open: 0, readTo: 0 });
-    socket.once('close', () => this.#connections.delete(socket));
+    socket.on('close', () => this.#connections.delete(socket));
   }
 
   /** Destroys those without a request under way whose answers have left this process to the last byte. */
