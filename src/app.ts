@@ -87,6 +87,7 @@ export interface App extends Listeners {
  */
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const readiness: Readiness = { ready: false };
+  const stop = stopShares(config.shutdownTimeoutMs);
   const modules = [...(overrides.plugins ?? []), ...(await loadModules(config.plugins))];
   const create = (options: FastifyServerOptions = {}): FastifyInstance =>
     fastify({
@@ -108,7 +109,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   try {
     const listener = async (limits?: PressureLimits): Promise<FastifyInstance> => {
       const app = create({
-        serverFactory: http1AndHttp2(overrides.listener),
+        serverFactory: http1AndHttp2({ lingerTimeoutMs: stop.lingerTimeoutMs, ...overrides.listener }),
         clientErrorHandler: answerConnectionError,
         frameworkErrors: answerFrameworkError,
         return503OnClosing: false, // a browser's EventSource would stop for ever
@@ -125,10 +126,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 
     const client = await listener(limits);
     if (config.allowedOrigins.length > 0) await client.register(cors, corsOptions(config.allowedOrigins));
-    await client.register(rpc, {
-      services: [notificationClient(client, config.live.enabled), inboxService(client)],
-    });
-    await client.register(events, { liveEnabled: config.live.enabled });
+    const streams = { liveEnabled: config.live.enabled, finishTimeoutMs: stop.finishTimeoutMs };
+    await client.register(rpc, { services: [notificationClient(client, streams), inboxService(client)] });
+    await client.register(events, streams);
 
     const internal = await listener(limits);
     await internal.register(rpc, {
@@ -143,8 +143,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       });
       await client.register(playground, { facts });
     }
-    const windowMs = Math.min(5_000, config.shutdownTimeoutMs / 4);
-    client.addHook('preClose', () => core.liveHub.drain(windowMs));
+    client.addHook('preClose', () => core.liveHub.drain(stop.drainWindowMs));
 
     const ops = await listener();
     await ops.register(health, { readiness });
@@ -182,6 +181,19 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await closeAll();
     throw error;
   }
+}
+
+/**
+ * How long the steps of a stop may wait for peers, one after the other: streams end, their readers take the end (and those that do
+ * not are cut, in half that time), connections close. A quarter of the time at most for each, so that one is left for the resources.
+ */
+function stopShares(shutdownTimeoutMs: number) {
+  const quarterMs = shutdownTimeoutMs / 4;
+  return {
+    drainWindowMs: Math.min(5_000, quarterMs),
+    finishTimeoutMs: Math.min(2_000, quarterMs),
+    lingerTimeoutMs: Math.min(2_000, quarterMs),
+  };
 }
 
 async function buildCore(
@@ -245,6 +257,8 @@ const corsOptions = (origins: readonly string[]) => ({
   allowedHeaders: [...connectCors.allowedHeaders, 'Authorization', 'Last-Event-ID'],
   exposedHeaders: [...connectCors.exposedHeaders, 'Retry-After', 'X-Request-Id'],
   maxAge: 7_200,
+  // or an OPTIONS that is no preflight, as monitors send it, is a 400 in plain text
+  strictPreflight: false,
 });
 
 function port(app: FastifyInstance): number {

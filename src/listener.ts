@@ -2,6 +2,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { FastifyServerFactory } from 'fastify';
+import { Http1Connections } from './listener/http1-connections.ts';
 
 /** What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4). */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -59,6 +60,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
       handler as never, // Fastify's handler takes the compatibility API's request and response as well
     );
     const sniffing = new Set<Socket>();
+    const connections = new Http1Connections(h1);
     const sessions = new Set<http2.ServerHttp2Session>();
     h2.on('session', (session) => {
       sessions.add(session);
@@ -100,7 +102,10 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
           socket.allowHalfOpen = false; // or a client that dies leaves its half behind for ever
           socket.once('finish', () => setTimeout(() => socket.destroy(), lingerTimeoutMs).unref());
           h2.emit('connection', socket);
-        } else serveHttp1.call(h1, socket);
+        } else {
+          connections.add(socket);
+          serveHttp1.call(h1, socket);
+        }
       };
       sniffing.add(socket);
       socket
@@ -112,14 +117,13 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
       socket.on('readable', sniff);
     });
 
-    const closeIdle = h1.closeIdleConnections.bind(h1);
     const closeAll = h1.closeAllConnections.bind(h1);
     return Object.assign(h1, {
       // Fastify calls this once in close(); connections whose last request is still running turn idle later
       closeIdleConnections() {
         for (const socket of sniffing) socket.destroy();
-        closeIdle();
-        const reap = setInterval(closeIdle, 50).unref();
+        connections.closeIdle();
+        const reap = setInterval(() => connections.closeIdle(), 50).unref();
         h1.once('close', () => clearInterval(reap));
       },
       closeAllConnections() {

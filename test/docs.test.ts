@@ -249,7 +249,10 @@ describe('docs/live.md', () => {
       told('a reader that takes nothing'),
       new RegExp(`cut after ${live.stallTimeoutMs / 1000} s`),
     );
-    assert.match(told('items read at a time'), new RegExp(`^${live.replayPage}$`));
+    assert.match(
+      told('items read at a time'),
+      new RegExp(`^${live.replayPage},.* ${live.bufferLimitBytes.toLocaleString('en')} bytes`),
+    );
     assert.match(told('hints waiting'), new RegExp(`^${live.pendingHintsPerSession.toLocaleString('en')};`));
     assert.match(told('ids in an `inbox` event'), new RegExp(`^${namedIds}$`));
     assert.match(livePage, new RegExp(`${live.drainSpacingMs} ms apart on average`));

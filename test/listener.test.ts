@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
+import type { Readable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
 import type { Overrides } from '../src/app.ts';
 import { as, build, call, procedures, type Service } from './support/build.ts';
 import { eventually } from './support/eventually.ts';
@@ -371,6 +373,44 @@ describe('a graceful close', () => {
     await closing;
   });
 
+  for (const httpVersion of [1, 2] as const)
+    it(`lets a slow reader have the whole of a large answer (${httpVersion === 1 ? 'HTTP/1.1' : 'h2c'})`, async (t) => {
+      // more than the kernel's buffers take
+      const large = Buffer.alloc(64 * 1024 * 1024, 'x');
+      const plugins = [
+        {
+          client: async (app: FastifyInstance) => {
+            app.get('/large', (_request, reply) => reply.send(large));
+          },
+        },
+      ];
+      const service = await build(t, {}, { ...limits({ lingerTimeoutMs: 100 }), plugins });
+      const idle = connect(t, service.ports.client);
+      idle.socket.write(get1());
+      await eventually('another connection is idle', () => answers(idle.text()) === 1);
+      let body: Readable;
+      if (httpVersion === 1) {
+        body = await new Promise((resolve) => http.get(`${service.url.client}/large`, resolve));
+      } else {
+        const session = http2.connect(service.url.client);
+        t.after(() => session.destroy());
+        const stream = session.request({ ':path': '/large' });
+        await once(stream, 'response');
+        body = stream;
+      }
+      t.after(() => body.destroy());
+      let closed = false;
+      const closing = service.close().then(() => {
+        closed = true;
+      });
+      await idle.closed();
+      assert.equal(closed, false, 'it waits for the reader');
+      let size = 0;
+      for await (const chunk of body) size += chunk.length;
+      assert.equal(size, large.length);
+      await closing;
+    });
+
   it('closes idle connections of every kind at once', async (t) => {
     const service = await build(t, {}, limits({ lingerTimeoutMs: 60_000 }));
     const agent = new http.Agent({ keepAlive: true });
@@ -382,12 +422,16 @@ describe('a graceful close', () => {
     await once(session, 'connect');
     const silent = connect(t, service.ports.client);
     await once(silent.socket, 'connect');
+    const refused = connect(t, service.ports.client);
+    refused.socket.write(get1('x-padding: 1\r\n').replace('dev:', 'nobody:').slice(0, -1));
+    await eventually('it is refused before its body is there', () => refused.text().includes('HTTP/1.1 401'));
+    refused.socket.write('}');
     await isWell(service);
     const started = performance.now();
     await service.close();
     assert.ok(performance.now() - started < 1_000);
     await eventually('the session is closed', () => session.destroyed);
-    await silent.closed();
+    await Promise.all([silent.closed(), refused.closed()]);
   });
 
   it('does not wait for a peer that keeps its HTTP/2 connection open all the same', async (t) => {

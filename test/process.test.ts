@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { as, call, procedures } from './support/build.ts';
 import { eventually } from './support/eventually.ts';
+import { endStream, openPreface, requestHeaders } from './support/http2-frames.ts';
 import { moduleFile } from './support/module.ts';
 import { NotifyProcess, TestProcess } from './support/process.ts';
 import { openEvents } from './support/sse.ts';
@@ -152,6 +154,49 @@ describe('the process', () => {
     assert.equal(notify.lines().at(-1)?.level, 'ERROR');
     assert.match(String(notify.lines().at(-1)?.msg), /^shutdown_timeout/);
   });
+
+  /** Opens a stream whose reader takes nothing more. */
+  const stalledReaders: Record<string, (base: string) => () => void> = {
+    'over HTTP/1.1': (base) => {
+      const socket = net.connect(Number(new URL(base).port), '127.0.0.1').on('error', () => {});
+      socket.write('GET /v1/events?access_token=dev:alice:demo HTTP/1.1\r\nHost: notify\r\n\r\n');
+      return () => socket.destroy();
+    },
+    'over HTTP/2': (base) => {
+      const session = http2.connect(base).on('error', () => {});
+      const stream = session.request({ ':path': '/v1/events', ...as('alice') }).on('error', () => {});
+      stream.pause();
+      return () => session.destroy();
+    },
+    'over HTTP/2, with nothing but TCP to hold the service back': (base) => {
+      const socket = net.connect(Number(new URL(base).port), '127.0.0.1').on('error', () => {});
+      const get = requestHeaders(1, '/v1/events', { ':method': 'GET', ...as('alice') }, endStream);
+      socket.write(Buffer.concat([openPreface, get]));
+      return () => socket.destroy();
+    },
+  };
+  for (const [how, open] of Object.entries(stalledReaders))
+    it(`stops with 0 in time, also with a reader that takes nothing ${how}`, async (t) => {
+      const notify = new NotifyProcess(t, {
+        NOTIFY_SHUTDOWN_TIMEOUT: '2s',
+        NOTIFY_LIVE_CONFIRM_TIMEOUT: '0',
+      });
+      const url = await notify.listening();
+      t.after(open(url.client));
+      await notify.logged('stream_open');
+      for (let i = 0; i < 20; i += 1)
+        await call(url.internal, procedures.notify, {
+          tenantId: 'demo',
+          notificationId: `${i}`,
+          userIds: ['alice'],
+          title: 'large',
+          body: 'x'.repeat(1_000_000),
+        });
+      await notify.logged('event_queue_full');
+      notify.kill('SIGTERM');
+      assert.deepEqual(await notify.exited, { code: 0, signal: null });
+      assert.equal(notify.lines().at(-1)?.msg, 'server_stopped');
+    });
 
   it('stops at once on a signal that comes later than an echo', async (t) => {
     const notify = withSlowEmail(t);

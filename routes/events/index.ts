@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { EndReason } from '../../src/core/live/events.ts';
 import { startStream, whenClosed } from '../live/raw-response.ts';
-import { ResponseSink, type StreamEncoding } from '../live/response-sink.ts';
+import { ResponseSink, type StreamEncoding, type StreamOptions } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
 import { sseData } from '../rpc/wire/live-event.ts';
 
@@ -15,25 +15,16 @@ const usualRetryMs = 1_000;
 /** Each `retry:` is up to this much longer than its base. */
 const retryJitter = 1;
 
-/**
- * Server-sent events (WHATWG HTML §9.2), for one stream. JSON holds no raw line break, so each `data:` is one line.
- *
- * What is sent before the first heartbeat, such as the end of a stream that could not begin, has no id: the stream has
- * no position yet, and a browser would come back with another one than it left with.
- */
-function encoding(): StreamEncoding {
-  let hasPosition = false;
-  return {
-    event(event, sessionId, position) {
-      hasPosition ||= event.kind === 'heartbeat';
-      const id = hasPosition ? `id: ${position}\n` : '';
-      return `${id}event: ${event.kind}\ndata: ${sseData(event, sessionId)}\n\n`;
-    },
-    finish: (response) => {
-      response.end();
-    },
-  };
-}
+/** Server-sent events (WHATWG HTML §9.2). JSON holds no raw line break, so each `data:` is one line. */
+const encoding: StreamEncoding = {
+  event(event, sessionId, position) {
+    const id = position === undefined ? '' : `id: ${position}\n`;
+    return `${id}event: ${event.kind}\ndata: ${sseData(event, sessionId)}\n\n`;
+  },
+  finish: (response) => {
+    response.end();
+  },
+};
 
 /**
  * GET /v1/events: a user's live stream for EventSource.
@@ -41,8 +32,8 @@ function encoding(): StreamEncoding {
  * A browser gives up for good on any answer but 200, so what is transient is 200 with `retry:`, an `end` event and an
  * immediate end. Only a bad token (401) and live connections switched off (204) are told by status.
  */
-export default fp<{ liveEnabled: boolean }>(
-  async (app, { liveEnabled }) => {
+export default fp<StreamOptions>(
+  async (app, { liveEnabled, finishTimeoutMs }) => {
     const { auth, liveHub, ambient } = app;
 
     const retry = (reason?: EndReason): string => {
@@ -77,7 +68,7 @@ export default fp<{ liveEnabled: boolean }>(
           start: parseStart(lastEventId(request)),
           tokenExpiresAtMs: principal.expiresAtMs,
         },
-        new ResponseSink(response, encoding()),
+        new ResponseSink(response, encoding, finishTimeoutMs),
       );
       whenClosed(response, () => session.gone());
       return reply;

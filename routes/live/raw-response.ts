@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { constants, type Http2Stream } from 'node:http2';
+import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { FastifyReply } from 'fastify';
 
 /** Keeps proxies from storing, buffering or compressing a stream. */
@@ -9,14 +9,10 @@ const streamHeaders = { 'cache-control': 'no-store, no-transform', 'x-accel-buff
  * Takes a response over from Fastify and sends its head, with the headers that hooks such as CORS have set.
  * @returns the response; writing and ending it is the caller's
  */
-export function startStream(
-  reply: FastifyReply,
-  contentType: string,
-  headers: Record<string, string> = {},
-): ServerResponse {
+export function startStream(reply: FastifyReply, contentType: string): ServerResponse {
   if (!reply.sent) reply.hijack();
   const response = reply.raw;
-  for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...streamHeaders, ...headers }))
+  for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...streamHeaders }))
     if (value !== undefined) response.setHeader(name, value);
   response.writeHead(200, { 'content-type': contentType });
   response.flushHeaders();
@@ -30,12 +26,37 @@ export function whenClosed(response: ServerResponse, task: () => void): void {
   else response.once('close', task);
 }
 
-/** Closes a response without waiting for the peer to take what was written. */
-export function cutOff(response: ServerResponse): void {
+/**
+ * Closes a response without waiting for the peer to take what was written.
+ * @param graceMs how long an HTTP/2 peer may take to show that it still reads its connection at all
+ */
+export function cutOff(response: ServerResponse, graceMs: number): void {
   const stream = streamOf(response);
+  if (stream === undefined) {
+    response.destroy();
+    return;
+  }
+  if (stream.session) resetUnlessAlive(stream.session, graceMs);
   // destroy() on an HTTP/2 response that was ended tells the peer nothing, and the session would never close
-  if (stream) stream.close(constants.NGHTTP2_CANCEL);
-  else response.destroy();
+  stream.close(constants.NGHTTP2_CANCEL);
+}
+
+const probed = new WeakSet<Http2Session>();
+
+/**
+ * Resets a connection whose peer does not answer a ping in time. Such a peer never hears that a stream was closed, and Node
+ * would wait for ever for it to take that word, also when the session is destroyed.
+ */
+function resetUnlessAlive(session: Http2Session, graceMs: number): void {
+  if (session.destroyed || probed.has(session)) return;
+  probed.add(session);
+  const reset = session.socket.resetAndDestroy; // bound to the socket by the session, which forgets it in the end
+  const late = setTimeout(() => reset(), graceMs).unref();
+  session.ping((error) => {
+    if (error) return; // the session has ended meanwhile
+    clearTimeout(late);
+    probed.delete(session);
+  });
 }
 
 /** The stream under an HTTP/2 response; undefined for HTTP/1.1. */

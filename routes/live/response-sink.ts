@@ -5,63 +5,116 @@ import { cutOff } from './raw-response.ts';
 
 /** How events become bytes, and how a response ends. */
 export interface StreamEncoding {
-  event(event: LiveEvent, sessionId: string, position: number): string | Uint8Array;
+  event(event: LiveEvent, sessionId: string, position: number | undefined): string | Uint8Array;
   /** Writes what ends the response. */
   finish(response: ServerResponse): void;
 }
 
-/** A reader that has not taken the end of its stream by then is cut, so that it holds up no shutdown and no memory. */
-const finishTimeoutMs = 2_000;
+/** How this process serves live streams. */
+export interface StreamOptions {
+  readonly liveEnabled: boolean;
+  /** A reader that has not taken the end of its stream by then is cut, so that it holds up no stop and no memory. */
+  readonly finishTimeoutMs: number;
+}
+
+/**
+ * The socket is handed at most this many bytes at a time, and larger events in slices of it. Whatever is handed over together
+ * counts as written only when its last byte is: so a slow reader of a large event shows its progress slice by slice.
+ */
+const sliceBytes = 16 * 1024;
+
+interface Slice {
+  readonly bytes: string | Uint8Array;
+  /** Runs once the bytes have left. */
+  readonly written: (() => void) | undefined;
+}
 
 /** A live stream's response, over HTTP/1.1 or HTTP/2. Bytes are counted until the socket has taken them. */
 export class ResponseSink implements StreamSink {
   readonly #response: ServerResponse;
   readonly #encoding: StreamEncoding;
+  readonly #finishTimeoutMs: number;
+  /** What the socket has not been handed yet. */
+  readonly #waiting: Slice[] = [];
+  /** Bytes that the socket was handed and has not taken. */
+  #writing = 0;
   #buffered = 0;
-  #drained: (() => void) | undefined;
+  #progress: (() => void) | undefined;
 
-  constructor(response: ServerResponse, encoding: StreamEncoding) {
+  /** @param finishTimeoutMs see StreamOptions */
+  constructor(response: ServerResponse, encoding: StreamEncoding, finishTimeoutMs: number) {
     this.#response = response;
     this.#encoding = encoding;
+    this.#finishTimeoutMs = finishTimeoutMs;
     // a broken pipe is followed by 'close', which ends the session
     response.on('error', () => {});
   }
 
-  send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void {
+  send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
     const bytes = this.#encoding.event(event, sessionId, position);
-    // UTF-16 length for texts: near enough for a limit, and free
-    const size = bytes.length;
-    this.#buffered += size;
-    this.#response.write(bytes, (error) => {
-      this.#buffered -= size;
-      if (error) return;
-      written?.();
-      if (this.#buffered === 0) {
-        const drained = this.#drained;
-        this.#drained = undefined;
-        drained?.();
-      }
-    });
+    if (this.#waiting.length === 0 && this.#writing + bytes.length <= sliceBytes) {
+      this.#buffered += bytes.length;
+      this.#write(bytes, written);
+      return;
+    }
+    for (const slice of slices(bytes, written)) {
+      this.#buffered += slice.bytes.length;
+      this.#waiting.push(slice);
+    }
+    this.#writeOn();
   }
 
   bufferedBytes(): number {
     return this.#buffered;
   }
 
-  whenDrained(task: () => void): void {
-    if (this.#buffered === 0) task();
-    else this.#drained = task;
+  onProgress(task: (() => void) | undefined): void {
+    this.#progress = task;
   }
 
-  finish(): void {
+  /** @param end writes what ends the response; by default the encoding's own words */
+  finish(end = this.#encoding.finish): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
-    this.#encoding.finish(this.#response);
-    const cut = setTimeout(() => cutOff(this.#response), finishTimeoutMs).unref();
+    for (const { bytes, written } of this.#waiting.splice(0)) this.#write(bytes, written);
+    end(this.#response);
+    const cut = setTimeout(() => this.destroy(), this.#finishTimeoutMs).unref();
     this.#response.once('close', () => clearTimeout(cut));
   }
 
   destroy(): void {
-    cutOff(this.#response);
+    cutOff(this.#response, this.#finishTimeoutMs / 2);
   }
+
+  #writeOn(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (this.#writing > 0 && this.#writing + next.bytes.length > sliceBytes) return;
+      this.#waiting.shift();
+      this.#write(next.bytes, next.written);
+    }
+  }
+
+  #write(bytes: string | Uint8Array, written: (() => void) | undefined): void {
+    const size = bytes.length; // Node keeps the callback of the last write, which must not keep an event
+    this.#writing += size;
+    this.#response.write(bytes, (error) => {
+      this.#writing -= size;
+      this.#buffered -= size;
+      if (error) return;
+      written?.();
+      this.#writeOn();
+      this.#progress?.();
+    });
+  }
+}
+
+/** An event cut into what the socket is handed at a time. Short texts stay texts: their UTF-16 length is near enough. */
+function slices(event: string | Uint8Array, written: (() => void) | undefined): readonly Slice[] {
+  if (event.length <= sliceBytes) return [{ bytes: event, written }];
+  const bytes = typeof event === 'string' ? Buffer.from(event) : event;
+  const count = Math.ceil(bytes.length / sliceBytes);
+  return Array.from({ length: count }, (_, i) => ({
+    bytes: bytes.subarray(i * sliceBytes, (i + 1) * sliceBytes),
+    written: i === count - 1 ? written : undefined,
+  }));
 }

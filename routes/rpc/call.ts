@@ -2,6 +2,7 @@ import type { DescMethodUnary, DescService, MessageInitShape, MessageShape } fro
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Principal } from '../../plugins/auth/index.ts';
 import type { NotifyError, Violation } from '../../src/core/errors.ts';
+import type { ListLimit } from './protocol/list-check.ts';
 import type { Protocol } from './protocol/protocols.ts';
 
 /** One call, as a method sees it. */
@@ -27,8 +28,12 @@ export type UnaryMethods<Service extends DescService, C extends Call = Call> = {
 /** Runs one call: input in, output out. */
 export type RunUnary = (input: unknown, call: Call) => Promise<unknown>;
 
-/** What is wrong with an input, as the method itself would say it. */
-export type CheckInput = (input: unknown) => readonly Violation[];
+/** What is looked at in an input while it is decoded. */
+export interface InputChecks {
+  /** What is wrong with it, as the method itself would say it. */
+  readonly all?: (input: unknown) => readonly Violation[];
+  readonly lists?: readonly ListLimit[];
+}
 
 /** Serves one server-streaming method: writes the whole response. Never rejects. */
 export type RunStream = (request: FastifyRequest, reply: FastifyReply, protocol: Protocol) => Promise<void>;
@@ -38,8 +43,8 @@ export interface RpcService {
   readonly desc: DescService;
   /** By method's local name. */
   readonly unary: Readonly<Record<string, RunUnary>>;
-  /** By method's local name, for methods that name several violations at once. */
-  readonly checks?: Readonly<Record<string, CheckInput>>;
+  /** By method's local name; `all` for methods that name several violations at once. */
+  readonly checks?: Readonly<Record<string, InputChecks>>;
   readonly streams?: Readonly<Record<string, RunStream>>;
   /** @throws NotifyError unauthenticated */
   readonly authenticate: (request: FastifyRequest) => Principal | undefined;

@@ -37,9 +37,9 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
   const stream = service.streams?.[method.localName];
   const unary = service.unary[method.localName];
   if (isStream ? !stream : !unary) throw new Error(`${url} has no implementation`);
-  const check = service.checks?.[method.localName];
+  const checks = service.checks?.[method.localName];
   const desc = method as DescMethodUnary;
-  const bridge = unary && createBridge(desc, unary, check);
+  const bridge = unary && createBridge(desc, unary, checks);
 
   app.route({
     url,
@@ -47,6 +47,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
     // with a callback, so that the handler hears the body as it is parsed: a promise's turn later it would have been queued
     onRequest: (request, reply, done) => {
       request.startedMs = performance.now();
+      reply.header('x-request-id', request.id);
       const protocol = protocolOf(request.headers['content-type']);
       if (protocol === undefined || !fits(protocol, isStream)) {
         reply.code(415).header('accept-post', acceptPost(isStream));
@@ -73,7 +74,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         reply.hijack();
         void stream(request, reply, protocol);
       } else if (protocol.kind === 'connect') {
-        answerUnary({ desc, run: unary as RunUnary, check }, request, reply, protocol);
+        answerUnary({ desc, run: unary as RunUnary, checks }, request, reply, protocol);
       } else if (bridge) {
         reply.hijack();
         void bridge(request, reply, protocol);

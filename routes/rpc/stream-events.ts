@@ -10,7 +10,7 @@ import {
 } from '../../proto/gen/elloloop/notify/v1/notify_pb.ts';
 import { NotifyError, publicError } from '../../src/core/errors.ts';
 import { startStream, whenClosed } from '../live/raw-response.ts';
-import { ResponseSink, type StreamEncoding } from '../live/response-sink.ts';
+import { ResponseSink, type StreamEncoding, type StreamOptions } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
 import { logCall, type RunStream } from './call.ts';
 import { decodeMessage } from './protocol/decode.ts';
@@ -31,11 +31,10 @@ const reconnect = new NotifyError('canceled', 'reconnect');
  * serialized once for all of a user's streams, a write's completion is what "delivered" means, and a library stream costs
  * five times the memory (DESIGN §7).
  */
-export function streamEvents(app: FastifyInstance, liveEnabled: boolean): RunStream {
+export function streamEvents(app: FastifyInstance, options: StreamOptions): RunStream {
+  const { liveEnabled, finishTimeoutMs } = options;
   return async (request, reply, protocol) => {
-    const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto', {
-      'x-request-id': request.id,
-    });
+    const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto');
     try {
       if (request.refusal) throw request.refusal;
       const { principal } = request;
@@ -49,6 +48,7 @@ export function streamEvents(app: FastifyInstance, liveEnabled: boolean): RunStr
       const refusal = app.liveHub.refusal(principal);
       if (refusal) throw refusal.error;
 
+      const sink = new ResponseSink(response, encodingFor(protocol), finishTimeoutMs);
       const session = app.liveHub.open(
         {
           owner: principal,
@@ -56,12 +56,13 @@ export function streamEvents(app: FastifyInstance, liveEnabled: boolean): RunStr
           start: parseStart(input.resume ? String(input.lastPosition ?? 0n) : undefined),
           tokenExpiresAtMs: principal.expiresAtMs,
         },
-        new ResponseSink(response, encodingFor(protocol)),
+        sink,
       );
       if (timeoutMs !== undefined)
         session.onEnd(
           app.ambient.clock.after(timeoutMs, () => {
-            end(response, protocol, new NotifyError('deadline_exceeded', "the call's deadline has passed"));
+            const late = new NotifyError('deadline_exceeded', "the call's deadline has passed");
+            sink.finish(() => end(response, protocol, late));
             session.gone();
           }),
         );

@@ -147,6 +147,11 @@ export interface SinceQuery {
   /** 1 to 1,000. */
   readonly limit: number;
   /**
+   * The page ends with the item whose texts bring it to this size, in bytes or in UTF-16 units, whichever the driver has at
+   * hand. It has at least one item, if there is one.
+   */
+  readonly maxBytes: number;
+  /**
    * When given: only items that no stream had taken at this time (taken later still counts: another stream of the
    * same user that opens at the same moment must not hide it from this one).
    */
@@ -157,6 +162,8 @@ export interface SincePage {
   readonly notifications: readonly Notification[];
   /** Everything up to this position is in this page or was not to be sent. */
   readonly through: number;
+  /** Whether more may follow: the page ended at its limit of items or of bytes. */
+  readonly more: boolean;
 }
 
 /** A change of state. Positions are inclusive. */

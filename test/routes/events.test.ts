@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import net from 'node:net';
+import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { EventSource } from 'eventsource';
 import type { FastifyInstance } from 'fastify';
+import { stallTimeoutMs } from '../../src/core/live/settings.ts';
 import { fakeAmbient, mulberry32 } from '../support/ambient.ts';
 import { as, call, procedures } from '../support/build.ts';
 import { eventually } from '../support/eventually.ts';
+import { endStream, openPreface, requestHeaders } from '../support/http2-frames.ts';
 import { jwt } from '../support/jwt.ts';
 import { logFile } from '../support/log.ts';
 import { type StreamService, serve } from '../support/serve.ts';
@@ -699,6 +702,32 @@ describe('a reader that takes nothing', () => {
       assert.equal(await reader.nextTitle(), 'after');
     });
 
+  it('loses its HTTP/2 connection where it takes nothing of that either', async (t) => {
+    const ambient = fakeAmbient();
+    const service = await serve(
+      t,
+      { NOTIFY_LIVE_HEARTBEAT_INTERVAL: '1h', NOTIFY_LIVE_MAX_AGE: '0', NOTIFY_SHUTDOWN_TIMEOUT: '1s' },
+      { ambient },
+    );
+    for (let i = 0; i < 20; i += 1) await service.notify('alice', { body: 'x'.repeat(1_000_000) });
+    let isClosed = false;
+    service.client.server.on('connection', (socket: net.Socket) =>
+      socket.on('close', () => {
+        isClosed = true;
+      }),
+    );
+    const socket = net.connect(service.ports.client, '127.0.0.1').on('error', () => {});
+    service.closeFirst(() => socket.destroy());
+    const get = requestHeaders(1, '/v1/events', { ':method': 'GET', ...as('alice') }, endStream);
+    socket.write(Buffer.concat([openPreface, get]));
+    await eventually('it is blocked', async () => (await service.metric('notify_streams_blocked_total')) > 0);
+    await eventually('it is cut', async () => {
+      await ambient.clock.advance(stallTimeoutMs);
+      return (await service.metric('notify_stream_ends_total', { reason: 'slow' })) === 1;
+    });
+    await eventually('its connection is closed', () => isClosed);
+  });
+
   it('is not waited for longer than NOTIFY_LIVE_CONFIRM_TIMEOUT, and the item is pending', async (t) => {
     const service = await serve(t, { NOTIFY_LIVE_CONFIRM_TIMEOUT: '50ms' });
     await stalledReader(service, 'alice', 2);
@@ -721,6 +750,80 @@ describe('a reader that takes nothing', () => {
       await service.close();
       assert.ok(performance.now() - started < 6_000, 'a stop takes no longer than the streams have');
       if (httpVersion === 2) await eventually('the stalled reader is cut', stalled.isClosed);
+    });
+});
+
+describe('a reader that is slow', () => {
+  /** A reader that takes what comes only when it is told to. */
+  async function slowReader(service: StreamService, httpVersion: 1 | 2) {
+    const sockets: net.Socket[] = [];
+    service.client.server.on('connection', (socket: net.Socket) => sockets.push(socket));
+    const path = '/v1/events?access_token=dev:alice:demo';
+    let body: Readable;
+    if (httpVersion === 1) {
+      const socket = net.connect(service.ports.client, '127.0.0.1');
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: notify\r\n\r\n`);
+      service.closeFirst(() => socket.destroy());
+      body = socket;
+    } else {
+      const session = http2.connect(service.url.client);
+      service.closeFirst(() => session.destroy());
+      body = session.request({ ':path': path });
+    }
+    let text = '';
+    let isClosed = false;
+    let until = () => text.includes('event: heartbeat');
+    body.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (until()) body.pause();
+    });
+    body
+      .on('error', () => {})
+      .on('close', () => {
+        isClosed = true;
+      });
+    await eventually('the stream is open', until);
+    const [socket] = sockets;
+    assert.ok(socket);
+    return {
+      text: () => text,
+      isClosed: () => isClosed,
+      /** Takes as much as makes room for more, and stops. @returns whether all of a text is there by then */
+      async takeSome(end: string): Promise<boolean> {
+        const before = socket.bytesWritten;
+        until = () => socket.bytesWritten > before;
+        body.resume();
+        await eventually('there is room for more', () => until() || isClosed || text.includes(end));
+        return text.includes(end);
+      },
+    };
+  }
+
+  for (const httpVersion of [1, 2] as const)
+    it(`is not cut while it takes a large item bit by bit (${httpVersion === 1 ? 'HTTP/1.1' : 'h2c'})`, async (t) => {
+      const ambient = fakeAmbient();
+      const service = await serve(
+        t,
+        { NOTIFY_LIVE_HEARTBEAT_INTERVAL: '1h', NOTIFY_LIVE_MAX_AGE: '0' },
+        { ambient },
+      );
+      // six bytes of JSON each
+      const large = '\u0001'.repeat(600_000);
+      for (const title of ['1', '2', '3', '4']) await service.notify('alice', { title, body: large });
+      await service.notify('alice', { title: 'the last' });
+      const reader = await slowReader(service, httpVersion);
+      const startedMs = ambient.clock.now();
+      while (!(await reader.takeSome('the last'))) {
+        assert.ok(!reader.isClosed(), 'it is cut');
+        await ambient.clock.advance(9_000);
+      }
+      // HTTP/1.1 has no window of its own, and the kernel's buffers on loopback take several megabytes at a time
+      if (httpVersion === 2)
+        assert.ok(ambient.clock.now() - startedMs > 50 * stallTimeoutMs, 'it took its time');
+      assert.equal(await service.metric('notify_stream_ends_total'), 0);
+      const whole = reader.text().replaceAll(/\r\n[0-9a-f]+\r\n/g, ''); // chunks of HTTP/1.1
+      const bodies = [...whole.matchAll(/"body":("\\u0001[^"]*")/g)].map(([, body = '']) => JSON.parse(body));
+      assert.ok(bodies.length === 4 && bodies.every((body) => body === large), 'every item is whole');
     });
 });
 
@@ -1085,6 +1188,17 @@ describe('CORS', () => {
     const exposed = answer.headers.get('access-control-expose-headers')?.toLowerCase().split(', ') ?? [];
     for (const header of ['grpc-status', 'grpc-message', 'retry-after'])
       assert.ok(exposed.includes(header), header);
+  });
+
+  it('answers an OPTIONS that is no preflight with 204 as well', async (t) => {
+    const service = await serve(t, { NOTIFY_ALLOWED_ORIGINS: origin });
+    for (const path of ['/', '/v1/events', `/${procedures.getNotifications}`])
+      for (const headers of [{}, { origin }] as Record<string, string>[]) {
+        const answer = await fetch(`${service.url.client}${path}`, { method: 'OPTIONS', headers });
+        assert.equal(answer.status, 204, path);
+        assert.equal(await answer.text(), '');
+        assert.equal(answer.headers.get('access-control-allow-origin'), headers.origin ?? null);
+      }
   });
 
   it('says nothing where no origin is configured, and never on the internal port', async (t) => {

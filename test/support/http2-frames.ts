@@ -1,4 +1,12 @@
-const types = { data: 0, headers: 1, rst_stream: 3, settings: 4, ping: 6, goaway: 7 } as const;
+const types = {
+  data: 0,
+  headers: 1,
+  rst_stream: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  window_update: 8,
+} as const;
 
 /** Flags of frames: the last of a stream's direction, and a complete block of headers. */
 export const endStream = 0x1;
@@ -19,6 +27,13 @@ export function frame(
 
 /** What an HTTP/2 client sends first, with settings that change nothing (RFC 9113 §3.4). */
 export const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame('settings')]);
+
+/** The same, and windows of 2 GiB for the connection and its streams: only TCP holds the peer back. */
+export const openPreface = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  frame('settings', { payload: Buffer.of(0, 4, 0x7f, 0xff, 0xff, 0xff) }),
+  frame('window_update', { payload: Buffer.of(0x7f, 0xff, 0, 0) }),
+]);
 
 /** The start of a request: texts in full, without tables (RFC 7541 §6.2.2). Each under 127 bytes. */
 export function requestHeaders(

@@ -10,7 +10,7 @@ import { type FakeAmbient, fakeAmbient } from './ambient.ts';
 
 export interface Received {
   readonly event: LiveEvent;
-  readonly position: number;
+  readonly position: number | undefined;
   readonly sessionId: string;
 }
 
@@ -22,9 +22,9 @@ export class TestSink implements StreamSink {
   destroyed = false;
   #buffered = 0;
   #waiting: (() => void)[] = [];
-  #drained: (() => void) | undefined;
+  #progress: (() => void) | undefined;
 
-  send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void {
+  send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void {
     this.received.push({ event, sessionId, position });
     if (this.stalled) {
       this.#buffered += event.kind === 'notification' ? event.notification.body.length + 300 : 100;
@@ -36,9 +36,14 @@ export class TestSink implements StreamSink {
     return this.#buffered;
   }
 
-  whenDrained(task: () => void): void {
-    if (this.#buffered === 0) task();
-    else this.#drained = task;
+  onProgress(task: (() => void) | undefined): void {
+    this.#progress = task;
+  }
+
+  /** The reader takes some of what is buffered, but not all. */
+  take(bytes: number): void {
+    this.#buffered -= bytes;
+    this.#progress?.();
   }
 
   /** The reader takes what is buffered, and whatever comes. */
@@ -46,9 +51,7 @@ export class TestSink implements StreamSink {
     this.stalled = false;
     this.#buffered = 0;
     for (const written of this.#waiting.splice(0)) written();
-    const drained = this.#drained;
-    this.#drained = undefined;
-    drained?.();
+    this.#progress?.();
   }
 
   finish(): void {

@@ -1,3 +1,4 @@
+import type { Content } from '../../../src/core/glossary.ts';
 import type { NewDevice, NewNotification } from '../../../src/core/store.ts';
 
 /** A row's objects, two map entries and its places in the lists, without deliveries and texts. */
@@ -13,7 +14,16 @@ export const inboxBytes = 1_024;
  * and count once per row although the rows of one call share them. It reads lengths only, whatever the size.
  */
 export function estimateRowBytes(row: NewNotification): number {
-  const { content } = row;
+  return (
+    rowBytes +
+    deliveryBytes * row.deliveries.length +
+    2 * textUnits(row.content) +
+    estimateDestinationBytes(row.deliveries)
+  );
+}
+
+/** The length of all texts of a content together, in UTF-16 units. */
+export function textUnits(content: Content): number {
   let units =
     content.notificationId.length +
     content.type.length +
@@ -25,12 +35,10 @@ export function estimateRowBytes(row: NewNotification): number {
     (content.actionUrl?.length ?? 0) +
     (content.iconUrl?.length ?? 0);
   for (const action of content.actions) units += action.label.length + action.url.length;
-  return (
-    rowBytes + deliveryBytes * row.deliveries.length + 2 * units + estimateDestinationBytes(row.deliveries)
-  );
+  return units;
 }
 
-/** The part of it that deliveries' destinations take. */
+/** The part of a row's estimate that its deliveries' destinations take. */
 export function estimateDestinationBytes(deliveries: readonly { readonly destination: string }[]): number {
   return deliveries.reduce((sum, { destination }) => sum + 2 * destination.length, 0);
 }

@@ -104,7 +104,9 @@ export class MemoryStore implements Store {
   }
 
   async notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage> {
-    return this.#inbox(owner)?.since(query) ?? { notifications: [], through: this.#firstPosition };
+    return (
+      this.#inbox(owner)?.since(query) ?? { notifications: [], through: this.#firstPosition, more: false }
+    );
   }
 
   async inboxSummary(owner: UserKey): Promise<InboxSummary> {

@@ -10,7 +10,7 @@ import {
   type SinceQuery,
 } from '../../../src/core/store.ts';
 import { adoptDestinations, afterOutcome, isVisible, itemDueAtMs, newDelivery } from '../deliveries.ts';
-import { estimateDestinationBytes } from './estimate.ts';
+import { estimateDestinationBytes, textUnits } from './estimate.ts';
 import { LazyHeap, LazyList } from './ordered.ts';
 import type { Room } from './room.ts';
 import { isEvictable, isOlder, Row, snapshot, standing, standingOf } from './row.ts';
@@ -156,15 +156,18 @@ export class UserInbox {
   }
 
   since(query: SinceQuery): SincePage {
-    const { after, limit, untakenAtMs } = query;
+    const { after, limit, maxBytes, untakenAtMs } = query;
     const notifications: Notification[] = [];
+    let size = 0;
     for (const row of untakenAtMs === undefined
       ? this.#streamed(after)
       : this.#replayed(after, untakenAtMs)) {
       notifications.push(this.show(row));
-      if (notifications.length === limit) return { notifications, through: row.position };
+      size += textUnits(row.content);
+      if (notifications.length === limit || size >= maxBytes)
+        return { notifications, through: row.position, more: true };
     }
-    return { notifications, through: this.#newestPosition };
+    return { notifications, through: this.#newestPosition, more: false };
   }
 
   /**

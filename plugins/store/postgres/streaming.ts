@@ -6,11 +6,36 @@ import { counterColumns, type Item, itemJson, listed, toNotification } from './r
 
 const shown = `n.tenant_id = $1 AND n.user_id = $2 AND n.in_app_status IS NOT NULL AND ${listed} AND n.archived_at_ms IS NULL`;
 
+/** How long all texts of an item are together, in bytes. Postgres knows it without reading a long one. */
+const textBytes = [
+  'notification_id',
+  'type',
+  'subject_ref',
+  'subject_type',
+  'title',
+  'body',
+  'data',
+  'actions',
+  'action_url',
+  'icon_url',
+]
+  .map((column) => `coalesce(octet_length(n.${column}), 0)`)
+  .join(' + ');
+
+/** A page of some rows of notifications, in order: up to $4 of them, and none after those that reach $5 bytes. */
 const statement = (name: string, rows: string): Statement => ({
   name,
   text: `
-SELECT ${counterColumns}, n.item
-FROM notify.users u LEFT JOIN LATERAL (${rows}) n ON true
+SELECT ${counterColumns}, n.found, n.item
+FROM notify.users u LEFT JOIN LATERAL (
+  SELECT n.position, n.found, ${itemJson} AS item
+  FROM (
+    SELECT n.*, count(*) OVER () AS found,
+      sum(${textBytes}) OVER (ORDER BY n.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+    FROM (${rows}) n
+  ) n
+  WHERE n.bytes_before IS NULL OR n.bytes_before < $5
+) n ON true
 WHERE u.tenant_id = $1 AND u.user_id = $2
 ORDER BY n.position`,
 });
@@ -19,29 +44,29 @@ ORDER BY n.position`,
 const streamed = statement(
   'since',
   `
-  SELECT n.position, ${itemJson} AS item FROM notify.notifications n
-  WHERE ${shown} AND n.position > $3
-    AND NOT (n.in_app_status = 'pending' AND (n.read_at_ms IS NOT NULL OR n.position <= u.seen_position))
-  ORDER BY n.position LIMIT $4`,
+      SELECT n.* FROM notify.notifications n
+      WHERE ${shown} AND n.position > $3
+        AND NOT (n.in_app_status = 'pending' AND (n.read_at_ms IS NOT NULL OR n.position <= u.seen_position))
+      ORDER BY n.position LIMIT $4`,
 );
 
 /** What no stream had taken at a time: those still untaken, merged with those taken since. Each has an index. */
 const replayed = statement(
   'since_untaken',
   `
-  SELECT * FROM (
-    (
-      SELECT n.position, ${itemJson} AS item FROM notify.notifications n
-      WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.in_app_status = 'pending' AND n.position > greatest($3, u.seen_position)
-        AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL
-      ORDER BY n.position LIMIT $4
-    ) UNION ALL (
-      SELECT n.position, ${itemJson} AS item FROM notify.notifications n
-      WHERE ${shown} AND n.in_app_delivered_at_ms IS NOT NULL AND n.in_app_delivered_at_ms >= $5 AND n.position > $3
-      ORDER BY n.position LIMIT $4
-    )
-  ) n
-  ORDER BY n.position LIMIT $4`,
+      SELECT * FROM (
+        (
+          SELECT n.* FROM notify.notifications n
+          WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.in_app_status = 'pending' AND n.position > greatest($3, u.seen_position)
+            AND n.read_at_ms IS NULL AND n.archived_at_ms IS NULL AND n.deleted_at_ms IS NULL
+          ORDER BY n.position LIMIT $4
+        ) UNION ALL (
+          SELECT n.* FROM notify.notifications n
+          WHERE ${shown} AND n.in_app_delivered_at_ms IS NOT NULL AND n.in_app_delivered_at_ms >= $6 AND n.position > $3
+          ORDER BY n.position LIMIT $4
+        )
+      ) n
+      ORDER BY n.position LIMIT $4`,
 );
 
 export async function notificationsSince(
@@ -50,8 +75,8 @@ export async function notificationsSince(
   query: SinceQuery,
   nowMs: number,
 ): Promise<SincePage> {
-  const { after, limit, untakenAtMs } = query;
-  const values = [owner.tenantId, owner.userId, after, limit];
+  const { after, limit, maxBytes, untakenAtMs } = query;
+  const values = [owner.tenantId, owner.userId, after, limit, maxBytes];
   const { rows, counters } =
     untakenAtMs === undefined
       ? await lookAt(db, owner, nowMs, streamed, values)
@@ -59,7 +84,8 @@ export async function notificationsSince(
   const notifications = rows.flatMap(({ item }) =>
     item == null ? [] : [toNotification(owner, JSON.parse(item) as Item, counters.seenPosition)],
   );
+  const found = Number(rows[0]?.found ?? 0);
   const last = notifications.at(-1);
-  const isFull = last !== undefined && notifications.length === limit;
-  return { notifications, through: isFull ? last.position : counters.newestPosition };
+  const more = last !== undefined && (found === limit || found > notifications.length);
+  return { notifications, through: more ? last.position : counters.newestPosition, more };
 }

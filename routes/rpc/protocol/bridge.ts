@@ -8,7 +8,7 @@ import {
 } from '@connectrpc/connect-node';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type NotifyError, publicError } from '../../../src/core/errors.ts';
-import { type CheckInput, logCall, noteInput, type RunUnary } from '../call.ts';
+import { type InputChecks, logCall, noteInput, type RunUnary } from '../call.ts';
 import { within } from './connect-unary.ts';
 import { decodeMessage } from './decode.ts';
 import { spellGrpcMessage, toConnectError } from './errors.ts';
@@ -37,7 +37,11 @@ export type Bridge = (request: FastifyRequest, reply: FastifyReply, protocol: Pr
  * The request is read and decoded here, so that every protocol refuses the same input with the same words; the library
  * is given an empty message in its place, or the error to format.
  */
-export function createBridge(method: DescMethodUnary, run: RunUnary, check: CheckInput | undefined): Bridge {
+export function createBridge(
+  method: DescMethodUnary,
+  run: RunUnary,
+  checks: InputChecks | undefined,
+): Bridge {
   const router = createConnectRouter({
     connect: false,
     grpc: true,
@@ -65,7 +69,7 @@ export function createBridge(method: DescMethodUnary, run: RunUnary, check: Chec
 
   return async (request, reply, protocol) => {
     const response = reply.raw;
-    for (const [name, value] of Object.entries({ 'x-request-id': request.id, ...reply.getHeaders() }))
+    for (const [name, value] of Object.entries(reply.getHeaders()))
       if (value !== undefined) response.setHeader(name, value);
     try {
       const contextValues = createContextValues();
@@ -75,7 +79,7 @@ export function createBridge(method: DescMethodUnary, run: RunUnary, check: Chec
         const encoding = request.headers['grpc-encoding'];
         const bytes = await readEnvelope(request.raw, typeof encoding === 'string' ? encoding : undefined);
         const timeoutMs = timeoutOf(request, protocol);
-        const input = decodeMessage(method.input, bytes, protocol.isJson, check);
+        const input = decodeMessage(method.input, bytes, protocol.isJson, checks);
         noteInput(request, input);
         contextValues.set(bridged, { request, input, timeoutMs });
         body = one(protocol.isJson ? emptyJson : emptyBinary);

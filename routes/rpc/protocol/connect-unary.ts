@@ -4,7 +4,7 @@ import { create, type DescMethodUnary, type MessageInitShape, toBinary, toJson }
 import { errorToJson } from '@connectrpc/connect/protocol-connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorCodes, NotifyError, publicError } from '../../../src/core/errors.ts';
-import { type CheckInput, logCall, noteInput, type RunUnary } from '../call.ts';
+import { type InputChecks, logCall, noteInput, type RunUnary } from '../call.ts';
 import { decodeMessage } from './decode.ts';
 import { retryAfterSeconds, toConnectError } from './errors.ts';
 import type { Protocol } from './protocols.ts';
@@ -23,7 +23,7 @@ const gzipAsync = promisify(gzip);
 export interface UnaryMethod {
   readonly desc: DescMethodUnary;
   readonly run: RunUnary;
-  readonly check: CheckInput | undefined;
+  readonly checks: InputChecks | undefined;
 }
 
 /**
@@ -49,7 +49,7 @@ export function answerUnary(
 
 /** Never rejects. */
 async function runUnary(
-  { desc, run, check }: UnaryMethod,
+  { desc, run, checks }: UnaryMethod,
   request: FastifyRequest,
   reply: FastifyReply,
   protocol: Protocol,
@@ -60,7 +60,7 @@ async function runUnary(
     const timeoutMs = timeoutOf(request, protocol);
     const encoding = request.headers['content-encoding'];
     const bytes = encoding === undefined ? body : await decompress(body, encoding);
-    const input = decodeMessage(desc.input, bytes, protocol.isJson, check);
+    const input = decodeMessage(desc.input, bytes, protocol.isJson, checks);
     noteInput(request, input);
     const running = run(input, { principal: request.principal });
     const output = await (timeoutMs === undefined ? running : within(timeoutMs, running));

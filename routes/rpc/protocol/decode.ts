@@ -8,8 +8,10 @@ import {
 } from '@bufbuild/protobuf';
 import { configureTextEncoding } from '@bufbuild/protobuf/wire';
 import { invalidArgument, NotifyError, type Violation } from '../../../src/core/errors.ts';
+import type { InputChecks } from '../call.ts';
 import { unknownEnums } from './enum-check.ts';
 import { jsonErrorAt, misfits } from './json-check.ts';
+import { type ListLimit, tooLongInBinary, tooLongInJson } from './list-check.ts';
 import { readPlain } from './plain-json.ts';
 
 const encoder = new TextEncoder();
@@ -24,19 +26,20 @@ configureTextEncoding({
 /**
  * A request message from its bytes, in JSON or binary. Every protocol's requests come through here, so that all answer
  * alike. Messages of the decoders, which quote the input, are replaced.
- * @param check what else is wrong with a message of which some enum values are unknown, to be named together
+ * @param checks `lists` are looked at first; `all` says what else is wrong with a message of which some enum values are
+ *   unknown, to be named together
  * @throws NotifyError invalid_argument, with field path and expected type, or line and column
  */
 export function decodeMessage<Desc extends DescMessage>(
   desc: Desc,
   bytes: Buffer,
   isJson: boolean,
-  check: (message: MessageShape<Desc>) => readonly Violation[] = () => [],
+  { all = () => [], lists = [] }: InputChecks = {},
 ): MessageShape<Desc> {
-  const { message, unknown } = isJson ? decodeJson(desc, bytes) : decodeBinary(desc, bytes);
+  const { message, unknown } = isJson ? decodeJson(desc, bytes, lists) : decodeBinary(desc, bytes, lists);
   if (unknown.length === 0) return message;
   const named = new Set(unknown.map(({ field }) => field));
-  throw invalidArgument([...unknown, ...check(message).filter(({ field }) => !named.has(field))]);
+  throw invalidArgument([...unknown, ...all(message).filter(({ field }) => !named.has(field))]);
 }
 
 interface Decoded<Desc extends DescMessage> {
@@ -47,7 +50,11 @@ interface Decoded<Desc extends DescMessage> {
 
 const noneUnknown: readonly Violation[] = [];
 
-function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decoded<Desc> {
+function decodeJson<Desc extends DescMessage>(
+  desc: Desc,
+  bytes: Buffer,
+  lists: readonly ListLimit[],
+): Decoded<Desc> {
   if (bytes.length === 0) throw malformed('the body is empty; send {} for a request without fields');
   if (!isUtf8(bytes)) throw malformed('the body must be UTF-8');
   const text = bytes.toString('utf8');
@@ -60,6 +67,7 @@ function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decode
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw malformed('the body must be a JSON object');
+  refuse(tooLongInJson(desc, value, lists));
   const plain = readPlain(desc, value);
   if (plain !== undefined) return { message: plain, unknown: noneUnknown };
   const unknown = unknownEnums(desc, value, true);
@@ -72,7 +80,12 @@ function decodeJson<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decode
   }
 }
 
-function decodeBinary<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Decoded<Desc> {
+function decodeBinary<Desc extends DescMessage>(
+  desc: Desc,
+  bytes: Buffer,
+  lists: readonly ListLimit[],
+): Decoded<Desc> {
+  refuse(tooLongInBinary(desc, bytes, lists));
   let message: MessageShape<Desc>;
   try {
     message = fromBinary(desc, bytes);
@@ -82,6 +95,11 @@ function decodeBinary<Desc extends DescMessage>(desc: Desc, bytes: Buffer): Deco
     );
   }
   return { message, unknown: unknownEnums(desc, message, false) };
+}
+
+function refuse(violations: readonly Violation[]): void {
+  if (violations.length > 0)
+    throw invalidArgument(violations.map(({ field, description }) => ({ field, description })));
 }
 
 const malformed = (text: string): NotifyError => new NotifyError('invalid_argument', text);

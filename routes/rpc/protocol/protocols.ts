@@ -19,6 +19,9 @@ const protocols: Readonly<Record<string, Protocol>> = {
 
 export const contentTypes: readonly string[] = Object.keys(protocols);
 
+/** UTF-8 as a charset: its name, and the label without the hyphen that many clients write (WHATWG Encoding §4.2). */
+const utf8 = /^utf-?8$/i;
+
 /** The protocol of a content type, whatever its parameters; undefined for one that is not spoken here. */
 export function protocolOf(contentType: string | undefined): Protocol | undefined {
   if (contentType === undefined) return undefined;
@@ -28,7 +31,7 @@ export function protocolOf(contentType: string | undefined): Protocol | undefine
   const charset = parameters
     .map((p) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/i.exec(p)?.[1])
     .find((c) => c !== undefined);
-  if (charset !== undefined && charset.toLowerCase() !== 'utf-8') return undefined;
+  if (charset !== undefined && !utf8.test(charset)) return undefined;
   return protocols[type.trim().toLowerCase()];
 }
 

@@ -3,12 +3,13 @@ import { NotificationClientService } from '../../../proto/gen/elloloop/notify/v1
 import { invalidArgument } from '../../../src/core/errors.ts';
 import type { Channel } from '../../../src/core/glossary.ts';
 import { limits, Violations } from '../../../src/core/notifier/validate.ts';
+import type { StreamOptions } from '../../live/response-sink.ts';
 import type { RecipientCall, RpcService, UnaryMethods } from '../call.ts';
 import { streamEvents } from '../stream-events.ts';
 import { channelFromWire, deviceTypeFromWire } from '../wire/enums.ts';
 import { notificationToWire } from '../wire/notification.ts';
 
-export function notificationClient(app: FastifyInstance, liveEnabled: boolean): RpcService {
+export function notificationClient(app: FastifyInstance, options: StreamOptions): RpcService {
   const { inbox, liveHub, devices } = app;
   const unary: UnaryMethods<typeof NotificationClientService, RecipientCall> = {
     async getNotifications(request, { principal }) {
@@ -56,7 +57,7 @@ export function notificationClient(app: FastifyInstance, liveEnabled: boolean): 
   return {
     desc: NotificationClientService,
     unary: unary as unknown as RpcService['unary'],
-    streams: { streamEvents: streamEvents(app, liveEnabled) },
+    streams: { streamEvents: streamEvents(app, options) },
     authenticate: recipientOnly(app),
   };
 }

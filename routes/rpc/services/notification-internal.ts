@@ -6,9 +6,9 @@ import {
   NotifyRequestSchema,
   NotifyResponseSchema,
 } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
-import { publicError, type Violation } from '../../../src/core/errors.ts';
+import { publicError } from '../../../src/core/errors.ts';
 import { validateNotify } from '../../../src/core/notifier/validate.ts';
-import type { RpcService, UnaryMethods } from '../call.ts';
+import type { InputChecks, RpcService, UnaryMethods } from '../call.ts';
 import { decodeMessage } from '../protocol/decode.ts';
 import { notifyFromWire, notifyToWire } from '../wire/notify.ts';
 
@@ -33,21 +33,23 @@ export function notificationInternal(app: FastifyInstance): RpcService {
   return {
     desc: NotificationInternalService,
     unary: unary as unknown as RpcService['unary'],
-    checks: { notify: (request) => checkNotify(request as NotifyRequest) },
+    checks: { notify: notifyChecks },
     authenticate: producerOnly(app),
   };
 }
 
-function checkNotify(request: NotifyRequest): Violation[] {
-  const { command, violations } = notifyFromWire(request);
-  return [...violations, ...validateNotify(command)];
-}
+const notifyChecks: InputChecks = {
+  all(request) {
+    const { command, violations } = notifyFromWire(request as NotifyRequest);
+    return [...violations, ...validateNotify(command)];
+  },
+};
 
 /** The same in JSON, for pages of our own: request bytes in, response text out. */
 export function notifyJson(app: FastifyInstance): (body: Buffer) => Promise<string> {
   const notify = notifyCall(app);
   return async (body) => {
-    const response = await notify(decodeMessage(NotifyRequestSchema, body, true, checkNotify));
+    const response = await notify(decodeMessage(NotifyRequestSchema, body, true, notifyChecks));
     return JSON.stringify(toJson(NotifyResponseSchema, response, { alwaysEmitImplicit: true }));
   };
 }

@@ -11,10 +11,6 @@ export function producer(app: FastifyInstance): RpcService {
     async notifyBatch({ requests }) {
       if (requests.length === 0)
         throw invalidArgument([{ field: 'requests', description: 'must hold at least one request' }]);
-      if (requests.length > limits.requestsPerBatch)
-        throw invalidArgument([
-          { field: 'requests', description: `must be at most ${limits.requestsPerBatch}; split the batch` },
-        ]);
       const results = await Promise.all(
         requests.map(async (request) => {
           try {
@@ -38,6 +34,17 @@ export function producer(app: FastifyInstance): RpcService {
   return {
     desc: ProducerService,
     unary: unary as unknown as RpcService['unary'],
+    checks: {
+      notifyBatch: {
+        lists: [
+          {
+            field: 'requests',
+            items: limits.requestsPerBatch,
+            description: `must be at most ${limits.requestsPerBatch}; split the batch`,
+          },
+        ],
+      },
+    },
     authenticate: producerOnly(app),
   };
 }

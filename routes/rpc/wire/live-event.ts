@@ -61,10 +61,11 @@ export function sseData(event: LiveEvent, sessionId: string): string {
   return event.kind === 'heartbeat' ? `{"sessionId":${JSON.stringify(sessionId)},${json.slice(1)}` : json;
 }
 
-/** A StreamEvent as protobuf JSON, defaults written. */
-export function streamEventJson(event: LiveEvent, sessionId: string, position: number): string {
+/** A StreamEvent as protobuf JSON, defaults written; a position only where there is one. */
+export function streamEventJson(event: LiveEvent, sessionId: string, position: number | undefined): string {
   const inner = event.kind === 'notification' ? `{"notification":${innerJson(event)}}` : innerJson(event);
-  return `{"sessionId":${JSON.stringify(sessionId)},"${jsonNames[event.kind]}":${inner},"position":"${position}"}`;
+  const end = position === undefined ? '}' : `,"position":"${position}"}`;
+  return `{"sessionId":${JSON.stringify(sessionId)},"${jsonNames[event.kind]}":${inner}${end}`;
 }
 
 const innerBinary = once((event) =>
@@ -76,14 +77,17 @@ const sessionIdField = 1;
 const positionField = 100;
 
 /** A StreamEvent as binary protobuf: the shared part with the session's own fields around it, since messages join. */
-export function streamEventBinary(event: LiveEvent, sessionId: string, position: number): Uint8Array {
-  return new BinaryWriter()
+export function streamEventBinary(
+  event: LiveEvent,
+  sessionId: string,
+  position: number | undefined,
+): Uint8Array {
+  const writer = new BinaryWriter()
     .tag(sessionIdField, WireType.LengthDelimited)
     .string(sessionId)
-    .raw(innerBinary(event))
-    .tag(positionField, WireType.Varint)
-    .int64(position)
-    .finish();
+    .raw(innerBinary(event));
+  if (position !== undefined) writer.tag(positionField, WireType.Varint).int64(position);
+  return writer.finish();
 }
 
 function eventToWire(event: LiveEvent): NonNullable<MessageInitShape<typeof StreamEventSchema>['event']> {

@@ -106,9 +106,8 @@ export class Session implements SessionInfo {
     let reset = false;
     if (start.kind === 'untaken') {
       untakenAtMs = openedAtMs;
-      const first = await store.notificationsSince(this.owner, { after: 0, limit: 1, untakenAtMs });
+      this.#sent = await this.#beforeUntaken(untakenAtMs);
       if (this.ended) return;
-      this.#sent = first.notifications[0] ? first.notifications[0].position - 1 : first.through;
     } else if (start.kind === 'after' && start.position === 0) {
       this.#sent = summary.oldestResumable;
     } else {
@@ -209,7 +208,8 @@ export class Session implements SessionInfo {
 
   #send(event: LiveEvent, written?: () => void): void {
     this.#hub.observer.sent(event.kind);
-    this.#sink.send(event, this.id, this.#sent, written);
+    const position = this.#state === 'starting' ? undefined : this.#sent;
+    this.#sink.send(event, this.id, position, written);
   }
 
   #sendItem(event: ItemEvent): void {
@@ -245,20 +245,37 @@ export class Session implements SessionInfo {
       if (this.ended) return;
       if (this.#isBlocked()) await this.#drained();
       if (this.ended) return;
-      const page = await this.#hub.store.notificationsSince(this.owner, {
-        after: this.#sent,
-        limit: replayPage,
-        untakenAtMs,
-      });
-      for (const notification of page.notifications) {
-        if (this.#isBlocked()) await this.#drained();
-        if (this.ended) return;
-        this.#sendItem(this.#hub.itemEvent(notification));
-      }
-      if (this.ended) return;
-      this.#sent = Math.max(this.#sent, page.through);
-      if (page.notifications.length < replayPage && this.#announced <= this.#sent) return;
+      const isLast = await this.#sendPage(untakenAtMs);
+      if (isLast && this.#announced <= this.#sent) return;
     }
+  }
+
+  /** @returns the position before the first item that no stream had taken, or the newest */
+  async #beforeUntaken(untakenAtMs: EpochMs): Promise<number> {
+    const query = { after: 0, limit: 1, maxBytes: bufferLimitBytes, untakenAtMs };
+    const { notifications, through } = await this.#hub.store.notificationsSince(this.owner, query);
+    return notifications[0] ? notifications[0].position - 1 : through;
+  }
+
+  /**
+   * Sends what the store has next. What does not fit in the socket is dropped, and read again once it has drained: kept, it
+   * would cost memory for as long as the reader is slow.
+   * @returns whether that was all
+   */
+  async #sendPage(untakenAtMs: EpochMs | undefined): Promise<boolean> {
+    const page = await this.#hub.store.notificationsSince(this.owner, {
+      after: this.#sent,
+      limit: replayPage,
+      maxBytes: bufferLimitBytes,
+      untakenAtMs,
+    });
+    if (this.ended) return true;
+    for (const notification of page.notifications) {
+      if (this.#isBlocked()) return false;
+      this.#sendItem(this.#hub.itemEvent(notification));
+    }
+    this.#sent = Math.max(this.#sent, page.through);
+    return !page.more;
   }
 
   /** Waits until the socket has taken everything; a reader that takes nothing for too long is cut. */
@@ -266,18 +283,28 @@ export class Session implements SessionInfo {
     this.#state = 'blocked';
     this.#hub.observer.slow(this, false);
     return new Promise((resolve) => {
-      const giveUp = this.#hub.clock.after(stallTimeoutMs, () => {
-        this.#hub.observer.slow(this, true);
-        this.#sink.destroy();
-        this.#close('slow');
-      });
+      let waitOn = this.#cutIfStalled();
       this.#unblock = () => {
         this.#unblock = undefined;
-        giveUp();
+        this.#sink.onProgress(undefined);
+        waitOn();
         if (this.#state === 'blocked') this.#state = 'catching_up';
         resolve();
       };
-      this.#sink.whenDrained(() => this.#unblock?.());
+      this.#sink.onProgress(() => {
+        if (this.#sink.bufferedBytes() === 0) return this.#unblock?.();
+        waitOn();
+        waitOn = this.#cutIfStalled();
+      });
+    });
+  }
+
+  /** @returns takes it back, for a reader that has moved */
+  #cutIfStalled(): () => void {
+    return this.#hub.clock.after(stallTimeoutMs, () => {
+      this.#hub.observer.slow(this, true);
+      this.#sink.destroy();
+      this.#close('slow');
     });
   }
 }

@@ -17,10 +17,10 @@ export interface LiveSettings {
  */
 export const bufferLimitBytes = 64 * 1024;
 
-/** A session whose buffer is over the limit and does not drain for this long is cut. */
+/** A session whose buffer was over the limit, and of which its reader then takes nothing for this long, is cut. */
 export const stallTimeoutMs = 10_000;
 
-/** A replay reads this many items at a time. */
+/** A replay reads this many items at a time, and fewer where their texts reach as many bytes as a session may buffer. */
 export const replayPage = 100;
 
 /** Hints that wait for one session's acknowledgement; the oldest go beyond it. */

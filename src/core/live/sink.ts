@@ -8,14 +8,15 @@ export interface StreamSink {
   /**
    * Encodes and writes one event.
    * @param sessionId the session's id, which RPC streams carry on every event
-   * @param position the position the stream has reached with this event
+   * @param position the position the stream has reached with this event; undefined: it has none yet, as at the end of a
+   *   stream that could not begin. A client must not come back with another one than it left with.
    * @param written runs once the bytes have left this process, and never if the stream ends before
    */
-  send(event: LiveEvent, sessionId: string, position: number, written?: () => void): void;
+  send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void;
   /** Bytes handed to `send` that have not left this process. */
   bufferedBytes(): number;
-  /** Runs `task` once, as soon as nothing is buffered any more. */
-  whenDrained(task: () => void): void;
+  /** Runs `task` each time some of those bytes have left; undefined: no more. */
+  onProgress(task: (() => void) | undefined): void;
   /** Ends the response cleanly after what was sent; on RPC with the status that belongs to the reason. */
   finish(): void;
   /** Closes the connection without waiting for the peer. */

@@ -172,7 +172,8 @@ export class Ground {
   }
 
   since(owner: UserKey, query: Partial<SinceQuery> = {}) {
-    return this.store.notificationsSince(owner, { after: 0, limit: 1_000, untakenAtMs: undefined, ...query });
+    const all = { after: 0, limit: 1_000, maxBytes: 2 ** 40, untakenAtMs: undefined };
+    return this.store.notificationsSince(owner, { ...all, ...query });
   }
 
   /** The ids of every page of a stream, oldest first. The last page says that it reached the newest position. */
@@ -182,7 +183,8 @@ export class Ground {
     for (;;) {
       const page = await this.since(owner, { ...query, after });
       ids.push(...page.notifications.map(({ id }) => id));
-      if (page.notifications.length < query.limit) {
+      if (!page.more) {
+        assert.ok(page.notifications.length < query.limit);
         assert.equal(page.through, (await this.store.inboxSummary(owner)).newestPosition);
         return ids;
       }

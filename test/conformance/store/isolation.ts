@@ -68,6 +68,7 @@ export function isolation(ground: Ground): void {
       assert.deepEqual(await ground.since(owner), {
         notifications: [],
         through: page.summary.newestPosition,
+        more: false,
       });
       assert.deepEqual(await ground.store.listDevices(owner), []);
       await isNotFound(ground.store.getNotification(owner, ground.ambient.ids.next()));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Content } from '../../../src/core/glossary.ts';
 import { at, type Ground } from './ground.ts';
 
 const idsOf = (items: readonly { readonly id: string }[]) => items.map(({ id }) => id);
@@ -16,6 +17,7 @@ export function streaming(ground: Ground): void {
       assert.deepEqual(await ground.since(owner, { after: page.through }), {
         notifications: [],
         through: page.through,
+        more: false,
       });
     });
 
@@ -31,6 +33,53 @@ export function streaming(ground: Ground): void {
       assert.equal(second.through, newsletter.position);
       const exact = await ground.since(owner, { limit: 3 });
       assert.equal(exact.through, at(items, 2).position);
+    });
+
+    it('ends a page with the item that makes it too large, however few they are', async () => {
+      const owner = ground.user();
+      const [small, large, larger, last] = [
+        ...(await ground.addMany(owner, 1)),
+        ...(await ground.addMany(owner, 2, { content: { body: 'x'.repeat(500_000) } })),
+        ...(await ground.addMany(owner, 1)),
+      ];
+      assert.ok(small && large && larger && last);
+      const untakenAtMs = ground.now + 1n;
+      await ground.take(larger);
+      for (const query of [{}, { untakenAtMs }]) {
+        const first = await ground.since(owner, { ...query, maxBytes: 400_000 });
+        assert.deepEqual(idsOf(first.notifications), idsOf([small, large]));
+        assert.deepEqual([first.through, first.more], [large.position, true]);
+        const second = await ground.since(owner, { ...query, maxBytes: 1, after: first.through });
+        assert.equal(second.notifications[0]?.body.length, query.untakenAtMs ? last.body.length : 500_000);
+        assert.equal(second.notifications.length, 1);
+        assert.deepEqual(await ground.sinceAll(owner, { ...query, limit: 10, maxBytes: 1 }), [
+          ...idsOf([small, large]),
+          ...(query.untakenAtMs ? [] : [larger.id]),
+          last.id,
+        ]);
+      }
+    });
+
+    it('counts every text of an item', async () => {
+      const owner = ground.user();
+      const long = 'x'.repeat(1_000);
+      const contents: Partial<Content>[] = [
+        { title: long },
+        { body: long },
+        { data: JSON.stringify({ long }) },
+        { actions: [{ label: 'Open', url: `/${long}` }] },
+        { actionUrl: `/${long}` },
+      ];
+      for (const content of contents) await ground.add(owner, { content });
+      await ground.addMany(owner, 1);
+      const pages: number[] = [];
+      for (let after = 0, more = true; more; ) {
+        const page = await ground.since(owner, { after, maxBytes: 1_000 });
+        pages.push(page.notifications.length);
+        after = page.through;
+        more = page.more;
+      }
+      assert.deepEqual(pages, [1, 1, 1, 1, 1, 1]);
     });
 
     it('passes over items without in-app', async () => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
+import type { Notification } from '../../../src/core/glossary.ts';
 import { bufferLimitBytes, stallTimeoutMs } from '../../../src/core/live/settings.ts';
 import { wireStatus } from '../../../src/core/status.ts';
 import type { Store } from '../../../src/core/store.ts';
@@ -26,7 +29,7 @@ describe('opening a stream', () => {
     await live.notify('two');
     const { sink } = await live.open();
     assert.deepEqual(
-      sink.received.map(({ position }) => position - first.position),
+      sink.received.map(({ position }) => (position ?? 0) - first.position),
       [-1, 0, 1, 1],
     );
   });
@@ -270,6 +273,7 @@ describe('a live stream', () => {
     }));
     const { sink } = await live.open();
     assert.deepEqual(sink.of('end'), [{ kind: 'end', reason: 'overloaded', reconnect: true }]);
+    assert.equal(sink.received[0]?.position, undefined, 'it has no position yet');
     broken = false;
     assert.equal((await live.open()).sink.kinds[0], 'heartbeat');
   });
@@ -291,6 +295,42 @@ describe('a slow reader', () => {
       sink.ids,
       Array.from({ length: 500 }, (_, i) => `n${i}`),
     );
+  });
+
+  it('holds no page of a replay while its socket is blocked, and is read no more than it may buffer', async () => {
+    const pages: WeakRef<readonly Notification[]>[] = [];
+    const sizes: number[] = [];
+    const live = liveBench({}, (store) => ({
+      ...bound(store),
+      async notificationsSince(owner, query) {
+        const page = await store.notificationsSince(owner, query);
+        // the texts as a driver reads them: an array of their own
+        const notifications = page.notifications.map((item) => ({ ...item }));
+        pages.push(new WeakRef(notifications));
+        sizes.push(notifications.reduce((sum, { body }) => sum + body.length, 0));
+        return { ...page, notifications };
+      },
+    }));
+    const expected = Array.from({ length: 100 }, (_, i) => `n${i}`);
+    for (const [i, id] of expected.entries()) await live.notify(id, { body: i % 2 === 0 ? big : '' });
+    const sink = new TestSink();
+    sink.stalled = true;
+    await live.open({ sink });
+    assert.ok(sink.ids.length < 20, 'it is blocked');
+    assert.ok(Math.max(...sizes) < bufferLimitBytes + big.length, 'pages are small');
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    assert.ok(
+      pages.every((page) => page.deref() === undefined),
+      'no page is held',
+    );
+    for (let turn = 0; turn < 100 && sink.ids.length < expected.length; turn += 1) {
+      sink.drain();
+      sink.stalled = true;
+      await live.settle();
+    }
+    assert.deepEqual(sink.ids, expected);
   });
 
   it('delays nobody else', async () => {
@@ -317,6 +357,41 @@ describe('a slow reader', () => {
     const again = await live.open({ start: { kind: 'after', position: reached } });
     assert.equal(again.sink.ids.at(-1), 'n19');
     assert.equal(new Set([...sink.ids, ...again.sink.ids]).size, 20);
+  });
+
+  it('is not cut as long as it takes something, however long a large item takes', async () => {
+    const live = liveBench();
+    const sink = new TestSink();
+    const { session } = await live.open({ sink });
+    sink.stalled = true;
+    await live.notify('large', { body: 'x'.repeat(800_000) });
+    await live.notify('next');
+    for (let i = 0; i < 20; i += 1) {
+      await live.ambient.clock.advance(stallTimeoutMs - 1);
+      sink.take(40_000 - 1);
+    }
+    assert.ok(!session.ended);
+    assert.deepEqual(sink.ids, ['large'], 'nothing more is sent meanwhile');
+    sink.drain();
+    for (let turn = 0; turn < 20; turn += 1) await live.settle();
+    assert.deepEqual(sink.ids, ['large', 'next']);
+    assert.equal(live.ambient.clock.pending, 1, 'of its timers only the heartbeat is left');
+  });
+
+  it('is cut when it takes nothing for too long after it has taken something', async () => {
+    const live = liveBench();
+    const sink = new TestSink();
+    await live.open({ sink });
+    sink.stalled = true;
+    await live.notify('large', { body: 'x'.repeat(800_000) });
+    await live.notify('next');
+    await live.ambient.clock.advance(stallTimeoutMs - 1);
+    sink.take(1);
+    await live.ambient.clock.advance(stallTimeoutMs - 1);
+    assert.ok(!sink.destroyed);
+    await live.ambient.clock.advance(1);
+    assert.ok(sink.destroyed);
+    assert.ok(live.seen.includes('cut'));
   });
 
   it('is told the counts once it drains, instead of every change', async () => {
@@ -385,6 +460,12 @@ describe('data-change hints', () => {
     assert.deepEqual(sink.kinds.slice(0, 2), ['heartbeat', 'data_change']);
   });
 });
+
+/** Collects what nothing refers to, at once. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
 
 /** The same store, whose reads take a few turns of the event loop. */
 function slowly(store: Store): Store {

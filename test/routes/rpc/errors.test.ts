@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { after, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { type DescMethod, fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import {
+  type DescMethod,
+  fromBinary,
+  fromJson,
+  fromJsonString,
+  type JsonObject,
+  toBinary,
+} from '@bufbuild/protobuf';
 import {
   NotificationClientService,
   NotificationInternalService,
@@ -778,6 +785,13 @@ table('on the producer port, in every protocol,', [
     message: 'requests: must be at most 1000; split the batch',
   },
   {
+    name: 'a batch of a million, before it looks at what they hold',
+    method: notifyBatch,
+    json: `{"requests":[${Array(1_000_000).fill('7').join()}]}`,
+    binary: Buffer.alloc(2_000_000, Buffer.of(0x0a, 0x00)), // field 1, no bytes
+    message: 'requests: must be at most 1000; split the batch',
+  },
+  {
     name: 'an unknown channel deep in a batch',
     method: notifyBatch,
     request: { requests: [{}, { channels: [1, 77] }] },
@@ -1066,6 +1080,27 @@ describe('a server in trouble, in every protocol,', () => {
     }
   });
 
+  it('names the request of every answer, as its log line does', async (t) => {
+    const log = logFile(t);
+    const logging = await build(t, {}, { ...calm, logger: log.logger });
+    const headers = as('alice');
+    for (const dialect of dialects) {
+      const body = Buffer.from(dialect.isJson ? '{}' : '');
+      const answer = await speak(dialect, logging.url.client, procedures.getNotifications, body, { headers });
+      assert.equal(answer.error, undefined);
+      const { code } = await eventually(`the id is in the log (${dialect.name})`, () =>
+        log.lines('rpc').find(({ request_id }) => request_id === answer.headers['x-request-id']),
+      );
+      assert.equal(code, 'ok');
+    }
+    const unknownType = await fetch(`${logging.url.client}/${procedures.getNotifications}`, {
+      method: 'POST',
+      headers,
+    });
+    assert.equal(unknownType.status, 415);
+    assert.match(unknownType.headers.get('x-request-id') ?? '', /./);
+  });
+
   it('logs each refused call once, with its code', async (t) => {
     const log = logFile(t);
     const logging = await build(t, {}, { ...calm, logger: log.logger });
@@ -1169,6 +1204,24 @@ describe('StreamEvents, in every protocol,', () => {
     const code = 'resource_exhausted';
     await stream({ request: {}, at: few, code, message: /^this user already has 1 live streams;/ });
   });
+});
+
+describe('a StreamEvents that cannot begin', () => {
+  for (const dialect of streamDialects)
+    it(`ends without a position that a client could come back with (${dialect.name})`, async (t) => {
+      const broken = await build(t, {}, calm);
+      t.mock.method(broken.core.store, 'inboxSummary', () => Promise.reject(new Error('away')));
+      const request = Buffer.from(dialect.isJson ? '{}' : '');
+      const answer = await speak(dialect, broken.url.client, procedures.streamEvents, request, {
+        headers: as('alice'),
+      });
+      const { event, position } = dialect.isJson
+        ? fromJsonString(streamEvents.output, answer.message.toString())
+        : fromBinary(streamEvents.output, answer.message);
+      assert.equal(event.case === 'end' && event.value.reason, 'overloaded');
+      assert.equal(position, undefined);
+      assert.deepEqual([answer.error?.code, answer.error?.message], ['canceled', 'reconnect']);
+    });
 });
 
 describe('an error with many violations', () => {
@@ -1319,11 +1372,13 @@ describe('requests that are no call', () => {
     }
   });
 
-  it('takes a content type in any case, with charset=utf-8 and with other parameters', async () => {
+  it('takes a content type in any case, with UTF-8 as charset and with other parameters', async () => {
     for (const type of [
       'Application/JSON',
       'application/json;charset=utf-8',
       'application/json; charset="UTF-8"',
+      'application/json; charset=utf8',
+      'application/json; charset=UTF8; v=1',
       'application/json; v=1',
       'application/json;',
     ]) {

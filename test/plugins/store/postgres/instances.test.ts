@@ -78,6 +78,7 @@ describe('several instances on one database', { skip }, () => {
       const page = await at(stores, 1).notificationsSince(owner, {
         after: positions.at(-1) ?? 0,
         limit: 50,
+        maxBytes: 10_000,
         untakenAtMs: undefined,
       });
       positions.push(...page.notifications.map(({ position }) => position));
