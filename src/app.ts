@@ -10,6 +10,7 @@ import fastify, {
 } from 'fastify';
 import ambient from '../plugins/ambient/index.ts';
 import auth from '../plugins/auth/index.ts';
+import backplane from '../plugins/backplane/index.ts';
 import channels, {
   channelProviders,
   type ProviderTable,
@@ -218,6 +219,7 @@ async function buildCore(
     await core.register(auth, { auth: config.auth });
     await core.register(store, { config, drivers });
     await core.register(channels, { config, table });
+    await core.register(backplane, { config });
     await core.register(liveHub, { live: config.live });
     await core.register(dispatcher, { config, settings: overrides.dispatcher });
     await core.register(notifier, { config });

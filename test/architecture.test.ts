@@ -70,11 +70,17 @@ describe('who may import whom', () => {
     );
   });
 
-  it('nothing imports Drizzle or pg but the tables and the Postgres store', () => {
+  it('nothing imports Drizzle or pg but the tables, the Postgres store and the Postgres backplane', () => {
     const isDrizzle = (t: string) => packageOf(t) === 'drizzle-orm' || t === 'pg';
     for (const folder of ['src', 'plugins', 'routes'])
       assert.deepEqual(
-        violations(folder, (t, from) => !isDrizzle(t) || inFolder(from, 'plugins/store/postgres')),
+        violations(
+          folder,
+          (t, from) =>
+            !isDrizzle(t) ||
+            inFolder(from, 'plugins/store/postgres') ||
+            (t === 'pg' && inFolder(from, 'plugins/backplane/postgres')),
+        ),
         [],
       );
   });

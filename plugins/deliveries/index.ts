@@ -10,7 +10,11 @@ declare module 'fastify' {
 /** What operators do with deliveries. */
 export default fp(
   async (app) => {
-    app.decorate('deliveries', new Deliveries(app.store, app.dispatcher, app.ambient));
+    const due = () => {
+      app.dispatcher.wake();
+      app.peers?.workLeft();
+    };
+    app.decorate('deliveries', new Deliveries(app.store, due, app.ambient));
   },
-  { name: 'deliveries', dependencies: ['ambient', 'store', 'dispatcher'] },
+  { name: 'deliveries', dependencies: ['ambient', 'store', 'backplane', 'dispatcher'] },
 );

@@ -27,6 +27,10 @@ export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | und
       },
       leaseLost: (deliveryId) =>
         log.warn({ delivery_id: deliveryId }, 'lease_lost: it took too long, and may be sent twice'),
+      handedBack: () => {
+        app.peers?.workLeft();
+        dispatcher.wake();
+      },
       failed: (what, error) => log.error({ err: error, what }, 'dispatcher_failed'),
     });
     const dispatcher = new Dispatcher({ outbox, hub, attempts, ambient }, all, {
@@ -39,5 +43,8 @@ export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | und
     app.addHook('onReady', async () => dispatcher.start());
     app.addHook('preClose', () => dispatcher.stop(Math.max(0, config.shutdownTimeoutMs - lastWordsMs)));
   },
-  { name: 'dispatcher', dependencies: ['ambient', 'store', 'live-hub', 'providers', 'notify-metrics'] },
+  {
+    name: 'dispatcher',
+    dependencies: ['ambient', 'store', 'backplane', 'live-hub', 'providers', 'notify-metrics'],
+  },
 );

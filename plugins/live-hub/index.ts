@@ -21,27 +21,33 @@ export default fp<{ live: Config['live'] }>(
     });
     app.decorate(
       'liveHub',
-      new LiveHub(app.store, app.ambient, live, {
-        opened(session) {
-          meters.liveConnections(session.deviceType, 1);
-          log.info(named(session), 'stream_open');
+      new LiveHub(
+        app.store,
+        app.ambient,
+        live,
+        {
+          opened(session) {
+            meters.liveConnections(session.deviceType, 1);
+            log.info(named(session), 'stream_open');
+          },
+          closed(session, reason) {
+            meters.liveConnections(session.deviceType, -1);
+            meters.streamEnd(reason);
+            log.info({ ...named(session), reason }, 'stream_close');
+          },
+          sent: meters.streamEvent,
+          delivered: (afterMs) => meters.send('in_app', inAppProvider, 'delivered', afterMs / 1000),
+          slow(session, cut) {
+            meters.streamBlocked();
+            log.warn({ ...named(session), cut }, 'event_queue_full');
+          },
+          failed(what, error) {
+            log.error({ err: error, what }, 'live_failed');
+          },
         },
-        closed(session, reason) {
-          meters.liveConnections(session.deviceType, -1);
-          meters.streamEnd(reason);
-          log.info({ ...named(session), reason }, 'stream_close');
-        },
-        sent: meters.streamEvent,
-        delivered: (afterMs) => meters.send('in_app', inAppProvider, 'delivered', afterMs / 1000),
-        slow(session, cut) {
-          meters.streamBlocked();
-          log.warn({ ...named(session), cut }, 'event_queue_full');
-        },
-        failed(what, error) {
-          log.error({ err: error, what }, 'live_failed');
-        },
-      }),
+        app.peers,
+      ),
     );
   },
-  { name: 'live-hub', dependencies: ['ambient', 'store', 'notify-metrics'] },
+  { name: 'live-hub', dependencies: ['ambient', 'store', 'backplane', 'notify-metrics'] },
 );

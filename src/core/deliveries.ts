@@ -1,6 +1,5 @@
 import { type Ambient, isUuid } from './ambient.ts';
 import type { DeliveryPlace, DeliveryQuery, DeliveryRecord } from './delivery-log.ts';
-import type { Dispatcher } from './dispatcher/dispatcher.ts';
 import { invalidArgument, type Violation } from './errors.ts';
 import type { Channel } from './glossary.ts';
 import { limits, Violations } from './notifier/validate.ts';
@@ -39,12 +38,13 @@ const retryLongestMs = 3_600_000;
 /** What operators do with deliveries: look them up, and send failed ones again. */
 export class Deliveries {
   readonly #store: Store;
-  readonly #dispatcher: Pick<Dispatcher, 'wake'>;
+  readonly #due: () => void;
   readonly #ambient: Ambient;
 
-  constructor(store: Store, dispatcher: Pick<Dispatcher, 'wake'>, ambient: Ambient) {
+  /** @param due tells the dispatchers that something is due */
+  constructor(store: Store, due: () => void, ambient: Ambient) {
     this.#store = store;
-    this.#dispatcher = dispatcher;
+    this.#due = due;
     this.#ambient = ambient;
   }
 
@@ -94,7 +94,7 @@ export class Deliveries {
       longestMs: retryLongestMs,
       ...which,
     });
-    if (retried > 0) this.#dispatcher.wake();
+    if (retried > 0) this.#due();
     return retried;
   }
 }

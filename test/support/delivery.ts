@@ -50,6 +50,7 @@ export function engine(
   const attempts = new Attempts({ outbox: store, providers: table, ambient }, all, {
     attempted() {},
     leaseLost: () => failed('lease lost'),
+    handedBack() {},
     failed,
   });
   const dispatcher = new Dispatcher({ outbox: store, hub, attempts, ambient }, all, {

@@ -113,6 +113,10 @@ export class MemoryStore implements Store {
     return this.#summary(this.#inbox(owner));
   }
 
+  async inboxSummaries(owners: readonly UserKey[]): Promise<InboxSummary[]> {
+    return owners.map((owner) => this.#summary(this.#inbox(owner)));
+  }
+
   async changeInbox(owner: UserKey, change: InboxChange): Promise<InboxChanged> {
     const inbox = this.#inbox(owner);
     if (inbox === undefined) {

@@ -11,6 +11,13 @@ import { loggable, troubleOf } from './errors.ts';
 import { PostgresStore } from './postgres-store.ts';
 import { settings } from './settings.ts';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** How to connect past a pooler, where Postgres is the store. */
+    postgresDirect?: pg.ClientConfig;
+  }
+}
+
 /** The production store. Any number of processes may open it on one database. */
 export const openPostgresStore: OpenStore = async (app, config) => {
   const { postgres } = config.store;
@@ -21,6 +28,7 @@ export const openPostgresStore: OpenStore = async (app, config) => {
     if (applied > 0) app.log.info({ applied }, 'postgres_migrated');
   } else await assertMigrated(direct);
 
+  app.decorate('postgresDirect', direct);
   const connection = postgres.dsn === postgres.directDsn ? direct : await reach(postgres.dsn, app.log);
   const db = new Database({
     connection,

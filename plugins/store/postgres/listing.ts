@@ -5,7 +5,17 @@ import { textArray } from './arrays.ts';
 import type { Database, Row, Statement, Value } from './database.ts';
 import { expireInbox } from './expiry.ts';
 import { lookAt } from './looking.ts';
-import { counterColumns, type Item, itemJson, listed, named, toNotification, toSummary } from './rows.ts';
+import {
+  counterColumns,
+  type Item,
+  itemJson,
+  listed,
+  named,
+  noCounters,
+  toCounters,
+  toNotification,
+  toSummary,
+} from './rows.ts';
 
 /** Later than any position. */
 const noEnd = 2n ** 63n - 1n;
@@ -112,4 +122,23 @@ export async function listNotifications(
 export async function inboxSummary(db: Database, owner: UserKey, nowMs: number): Promise<InboxSummary> {
   const { counters } = await lookAt(db, owner, nowMs, counts, [owner.tenantId, owner.userId]);
   return toSummary(counters);
+}
+
+const manyCounts: Statement = {
+  name: 'summaries',
+  text: `
+SELECT k.ord, u.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (tenant_id, user_id, ord)
+CROSS JOIN LATERAL (
+  SELECT ${counterColumns} FROM notify.users u WHERE u.tenant_id = k.tenant_id AND u.user_id = k.user_id
+) u`,
+};
+
+/** The counters as they stand, in the order of the users. */
+export async function inboxSummaries(db: Database, owners: readonly UserKey[]): Promise<InboxSummary[]> {
+  const rows = await db.read(manyCounts, [
+    textArray(owners.map(({ tenantId }) => tenantId)),
+    textArray(owners.map(({ userId }) => userId)),
+  ]);
+  const found = new Map(rows.map((row) => [Number(row.ord), toSummary(toCounters(row))]));
+  return owners.map((_, i) => found.get(i + 1) ?? toSummary(noCounters));
 }

@@ -38,7 +38,7 @@ import { getDelivery, listDeliveries } from './delivery-log.ts';
 import { listDevices, registerDevice } from './devices.ts';
 import type { CreateCall } from './drafts.ts';
 import { publicFailure } from './errors.ts';
-import { getNotification, inboxSummary, listNotifications } from './listing.ts';
+import { getNotification, inboxSummaries, inboxSummary, listNotifications } from './listing.ts';
 import { recordOutcomes } from './outcomes.ts';
 import { retryDeliveries } from './retry.ts';
 import { settings } from './settings.ts';
@@ -113,6 +113,10 @@ export class PostgresStore implements Store {
 
   async inboxSummary(owner: UserKey): Promise<InboxSummary> {
     return this.#safe(inboxSummary(this.#db, owner, this.#clock.now()));
+  }
+
+  async inboxSummaries(owners: readonly UserKey[]): Promise<InboxSummary[]> {
+    return owners.length === 0 ? [] : this.#safe(inboxSummaries(this.#db, owners));
   }
 
   async changeInbox(owner: UserKey, change: InboxChange): Promise<InboxChanged> {

@@ -23,6 +23,8 @@ export interface AttemptObserver {
   }): void;
   /** An attempt took longer than its lease, and somebody else has been given the delivery: it may go out twice. */
   leaseLost(deliveryId: string): void;
+  /** Deliveries were handed back: they are due for whoever has room. */
+  handedBack(): void;
   failed(what: string, error: unknown): void;
 }
 
@@ -130,7 +132,9 @@ export class Attempts {
   async release(jobs: readonly Job[]): Promise<void> {
     const waiting = jobs.filter(({ delivery }) => this.#held.get(delivery.id)?.isUnderWay === false);
     for (const { delivery } of waiting) this.#held.delete(delivery.id);
-    if (waiting.length > 0) await this.#outbox.releaseLeases(this.lease.token, waiting.map(refOf));
+    if (waiting.length === 0) return;
+    await this.#outbox.releaseLeases(this.lease.token, waiting.map(refOf));
+    this.#observer.handedBack();
   }
 
   /**

@@ -11,14 +11,15 @@ export class HeartbeatWheel<Member> {
   readonly #members: Set<Member>[] = Array.from({ length: slots }, () => new Set());
   readonly #clock: Clock;
   readonly #tickMs: number;
-  readonly #beat: (member: Member) => void;
+  readonly #beat: (members: readonly Member[]) => void;
   #at = 0;
   #size = 0;
   #stop: (() => void) | undefined;
 
-  constructor(clock: Clock, intervalMs: number, beat: (member: Member) => void) {
+  /** @param beat told of all whose turn it is, together */
+  constructor(clock: Clock, intervalMs: number, beat: (members: readonly Member[]) => void) {
     this.#clock = clock;
-    this.#tickMs = intervalMs / slots;
+    this.#tickMs = Math.max(1, Math.round(intervalMs / slots));
     this.#beat = beat;
   }
 
@@ -45,6 +46,7 @@ export class HeartbeatWheel<Member> {
   #tick(): void {
     this.#at = (this.#at + 1) % slots;
     this.#stop = this.#clock.after(this.#tickMs, () => this.#tick());
-    for (const member of this.#members[this.#at] as Set<Member>) this.#beat(member);
+    const members = this.#members[this.#at] as Set<Member>;
+    if (members.size > 0) this.#beat([...members]);
   }
 }

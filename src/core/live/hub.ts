@@ -1,14 +1,24 @@
 import type { Ambient, Clock } from '../ambient.ts';
 import { NotifyError } from '../errors.ts';
-import type { Notification, UserKey } from '../glossary.ts';
+import type { InboxSummary, Notification, UserKey } from '../glossary.ts';
 import type { Outcome } from '../outbox.ts';
 import { inAppOf } from '../status.ts';
 import type { Store } from '../store.ts';
 import { userKey } from '../user-key.ts';
 import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
+import { noPeers, type Peers } from './peers.ts';
 import { isStreamed, Session, type SessionHost, type StreamStart } from './session.ts';
-import { drainSpacingMs, type LiveObserver, type LiveSettings } from './settings.ts';
+import {
+  bufferLimitBytes,
+  checkBatch,
+  checkSpacingMs,
+  drainSpacingMs,
+  type LiveObserver,
+  type LiveSettings,
+  replayPage,
+  settleMs,
+} from './settings.ts';
 import type { StreamSink } from './sink.ts';
 
 /** Who opens a stream, and how. */
@@ -26,13 +36,17 @@ export interface Refusal {
   readonly error: NotifyError;
 }
 
-/** Every live stream of this process, by tenant and user. The store is the truth: the hub keeps no items. */
+/**
+ * Every live stream of this process, by tenant and user. The store is the truth: the hub keeps no items, and what other replicas
+ * say only makes it look there sooner.
+ */
 export class LiveHub implements SessionHost {
   readonly store: Store;
   readonly clock: Clock;
   readonly observer: LiveObserver;
   readonly settings: LiveSettings;
   readonly #ambient: Ambient;
+  readonly #peers: Peers;
   readonly #users = new Map<string, Set<Session>>();
   readonly #sessions = new Map<string, Session>();
   readonly #wheel: HeartbeatWheel<Session>;
@@ -41,16 +55,25 @@ export class LiveHub implements SessionHost {
   #outcomes: Outcome[] = [];
   #recording: Promise<void> | undefined;
   #draining = false;
+  #opened: Session[] = [];
+  #checking: (() => void) | undefined;
   #empty: (() => void) | undefined;
 
-  constructor(store: Store, ambient: Ambient, settings: LiveSettings, observer: LiveObserver) {
+  constructor(
+    store: Store,
+    ambient: Ambient,
+    settings: LiveSettings,
+    observer: LiveObserver,
+    peers: Peers = noPeers,
+  ) {
     this.store = store;
     this.clock = ambient.clock;
     this.settings = settings;
     this.observer = observer;
     this.#ambient = ambient;
-    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (session) =>
-      this.#beat(session),
+    this.#peers = peers;
+    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) =>
+      this.#beat(sessions),
     );
   }
 
@@ -63,7 +86,8 @@ export class LiveHub implements SessionHost {
           retryAfterMs: 1_000,
         }),
       };
-    if ((this.#users.get(userKey(owner))?.size ?? 0) >= this.settings.maxStreamsPerUser)
+    const open = (this.#users.get(userKey(owner))?.size ?? 0) + this.#peers.sessions(owner);
+    if (open >= this.settings.maxStreamsPerUser)
       return {
         reason: 'too_many_streams',
         error: new NotifyError(
@@ -87,6 +111,8 @@ export class LiveHub implements SessionHost {
     if (sessions) sessions.add(session);
     else this.#users.set(key, new Set([session]));
     this.#sessions.set(session.id, session);
+    this.#peers.opened(owner);
+    this.#checkSoon(session);
     session.onEnd(this.#wheel.add(session));
     this.#endInTime(session, request.tokenExpiresAtMs);
     this.observer.opened(session);
@@ -94,13 +120,14 @@ export class LiveHub implements SessionHost {
     return session;
   }
 
-  /** Whether a user has a session here. */
+  /** Whether a user has a session here, or at another replica. */
   holds(owner: UserKey): boolean {
-    return this.#users.has(userKey(owner));
+    return this.#users.has(userKey(owner)) || this.#peers.sessions(owner) > 0;
   }
 
   /** Tells a user's sessions of an item that became visible. Call it once the item is committed. */
   publish(notification: Notification): void {
+    if (notification.position > 0) this.#peers.itemStored(notification, notification.position);
     const sessions = this.#users.get(userKey(notification));
     if (sessions === undefined || notification.position === 0) return;
     const event = isStreamed(notification) ? this.itemEvent(notification) : undefined;
@@ -115,6 +142,25 @@ export class LiveHub implements SessionHost {
 
   /** Tells a user's sessions what a call changed in the inbox. */
   inboxChanged(owner: UserKey, change: InboxNews): void {
+    this.#peers.inboxChanged(owner, change);
+    this.heardInbox(owner, change);
+  }
+
+  /** Another replica has stored something of a user: it is read once, however many sessions there are. */
+  heardItem(owner: UserKey, position: number): void {
+    const sessions = this.#users.get(userKey(owner));
+    if (sessions === undefined) return;
+    const [only] = sessions;
+    if (sessions.size === 1) only?.hear(position);
+    else
+      this.#readFor(owner, position).catch((error: unknown) => {
+        this.observer.failed('read what another replica stored', error);
+        for (const session of sessions) session.hear(position);
+      });
+  }
+
+  /** Another replica has changed a user's inbox. */
+  heardInbox(owner: UserKey, change: InboxNews): void {
     for (const session of this.#users.get(userKey(owner)) ?? []) session.inboxChanged(change);
   }
 
@@ -123,6 +169,13 @@ export class LiveHub implements SessionHost {
    * @returns how many sessions it went to
    */
   publishHint(owners: readonly UserKey[], hint: Hint): number {
+    this.#peers.hint(owners, hint);
+    const elsewhere = owners.reduce((sum, owner) => sum + this.#peers.sessions(owner), 0);
+    return elsewhere + this.heardHint(owners, hint);
+  }
+
+  /** The same for the sessions of this replica. @returns to how many it went */
+  heardHint(owners: readonly UserKey[], hint: Hint): number {
     const sessions = owners.flatMap((owner) => [...(this.#users.get(userKey(owner)) ?? [])]);
     for (const session of sessions) session.hint(hint);
     const { retryIntervalMs, retryMaxAttempts } = this.settings;
@@ -132,6 +185,12 @@ export class LiveHub implements SessionHost {
 
   /** Stops a hint's redelivery to one session of this user. Unknown pairs are fine. */
   acknowledgeHint(owner: UserKey, sessionId: string, idempotencyKey: string): void {
+    if (!this.#sessions.has(sessionId)) this.#peers.acknowledged(owner, sessionId, idempotencyKey);
+    this.heardAck(owner, sessionId, idempotencyKey);
+  }
+
+  /** A recipient has acknowledged a hint at another replica. */
+  heardAck(owner: UserKey, sessionId: string, idempotencyKey: string): void {
     const session = this.#sessions.get(sessionId);
     if (session?.tenantId === owner.tenantId && session.userId === owner.userId)
       session.acknowledge(idempotencyKey);
@@ -151,6 +210,26 @@ export class LiveHub implements SessionHost {
         this.#empty = resolve;
       });
     await this.#recording;
+  }
+
+  /** Streams of another replica have taken items. */
+  heardTaken(ids: readonly string[]): void {
+    for (const id of ids) {
+      this.#waiting.get(id)?.();
+      this.#waiting.delete(id);
+    }
+  }
+
+  /** Looks whether the store has anything that a session here has not been sent: something may have been missed. */
+  checkAll(): void {
+    if (this.#sessions.size === 0 || this.#checking !== undefined) return;
+    // what asks for it in one moment is done at once
+    this.#checking = this.clock.after(checkSpacingMs, () => {
+      this.#checking = undefined;
+      const all = [...this.#sessions.values()];
+      for (let from = 0; from < all.length; from += checkBatch)
+        this.#check(all.slice(from, from + checkBatch));
+    });
   }
 
   heartbeatEvent(inboxVersion: number): LiveEvent {
@@ -211,6 +290,7 @@ export class LiveHub implements SessionHost {
     sessions?.delete(session);
     if (sessions?.size === 0) this.#users.delete(key);
     this.#sessions.delete(session.id);
+    this.#peers.closed(session);
     this.observer.closed(session, reason);
     if (this.#sessions.size === 0) this.#empty?.();
   }
@@ -226,19 +306,69 @@ export class LiveHub implements SessionHost {
         // they stay pending, and the next stream is sent them again: a repeat that clients merge by id
         this.observer.failed('record delivered', error);
       }
-      for (const { id } of batch) {
-        this.#waiting.get(id)?.();
-        this.#waiting.delete(id);
-      }
+      const ids = batch.map(({ id }) => id);
+      this.heardTaken(ids);
+      this.#peers.taken(ids);
     }
     this.#recording = undefined;
   }
 
-  #beat(session: Session): void {
-    this.store.inboxSummary(session.owner).then(
-      ({ version }) => session.heartbeat(this.heartbeatEvent(version)),
+  /** The heartbeat is also the last resort against whatever was missed: each session is checked once an interval. */
+  #beat(sessions: readonly Session[]): void {
+    this.#check(sessions, (session, { version }) => session.heartbeat(this.heartbeatEvent(version)));
+  }
+
+  /** Looks at the store for some sessions, and hands each what it has not been sent. */
+  #check(
+    sessions: readonly Session[],
+    then: (session: Session, summary: InboxSummary) => void = () => {},
+  ): void {
+    this.store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
+      (summaries) =>
+        sessions.forEach((session, i) => {
+          const summary = summaries[i];
+          if (summary === undefined || session.ended) return;
+          session.check(summary);
+          then(session, summary);
+        }),
       (error: unknown) => this.observer.failed('heartbeat', error),
     );
+  }
+
+  /**
+   * A replica that stored something in the moment when a session opened did not know of it yet, and said nothing.
+   * So it is checked once more, together with all that opened within a while.
+   */
+  #checkSoon(session: Session): void {
+    if (this.#peers === noPeers) return;
+    this.#opened.push(session);
+    if (this.#opened.length > 1) return;
+    this.clock.after(settleMs, () => {
+      const sessions = this.#opened.filter(({ ended }) => !ended);
+      this.#opened = [];
+      for (let from = 0; from < sessions.length; from += checkBatch)
+        this.#check(sessions.slice(from, from + checkBatch));
+    });
+  }
+
+  /** Reads what is new for all sessions of a user, once, and hands it to each. */
+  async #readFor(owner: UserKey, position: number): Promise<void> {
+    const sessions = [...(this.#users.get(userKey(owner)) ?? [])];
+    const live = sessions.filter(({ isLive }) => isLive);
+    const after = Math.min(...live.map(({ sentPosition }) => sentPosition));
+    if (live.length > 0 && after < position) {
+      const query = { after, limit: replayPage, maxBytes: bufferLimitBytes, untakenAtMs: undefined };
+      const page = await this.store.notificationsSince(owner, query);
+      let last = after;
+      for (const notification of page.notifications) {
+        const event = this.itemEvent(notification);
+        for (const session of live) session.announce(notification.position, event, last);
+        last = notification.position;
+      }
+      if (!page.more) for (const session of live) session.announce(page.through, undefined, last);
+    }
+    // those that were not ready for it, or for which it was too much, read on by themselves
+    for (const session of sessions) session.hear(position);
   }
 
   #redeliver(sessions: readonly Session[], idempotencyKey: string, left: number): void {

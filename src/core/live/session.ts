@@ -1,5 +1,5 @@
 import type { Clock } from '../ambient.ts';
-import type { EpochMs, Notification, UserKey } from '../glossary.ts';
+import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
 import { inAppOf } from '../status.ts';
 import type { Store } from '../store.ts';
 import type { EndReason, Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
@@ -60,6 +60,8 @@ export class Session implements SessionInfo {
   #sent = 0;
   /** The newest position this session has heard of. */
   #announced = 0;
+  /** The inbox's version as far as this client has been told. */
+  #version = 0;
   /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
   #inboxStale = false;
   /** Arrived before the first heartbeat, which has to be first. */
@@ -128,11 +130,14 @@ export class Session implements SessionInfo {
     await this.#goLive();
   }
 
-  /** A new position of this user; with the item, where it is one to stream. */
-  announce(position: number, event: ItemEvent | undefined): void {
+  /**
+   * A new position of this user; with the item, where it is one to stream.
+   * @param after nothing between there and the position is to be streamed
+   */
+  announce(position: number, event: ItemEvent | undefined, after = position - 1): void {
     if (position > this.#announced) this.#announced = position;
     if (this.#state !== 'live' || position <= this.#sent) return;
-    if (position === this.#sent + 1 && !this.#isBlocked()) {
+    if (after <= this.#sent && !this.#isBlocked()) {
       if (event === undefined) this.#sent = position;
       else this.#sendItem(event);
       return;
@@ -146,6 +151,28 @@ export class Session implements SessionInfo {
     if (this.#state === 'blocked' || this.#isBlocked()) this.#inboxStale = true;
     else this.#send({ kind: 'inbox', change });
     if (this.#inboxStale) this.#recover();
+  }
+
+  /** Something may have been stored up to a position, by another replica. */
+  hear(position: number): void {
+    if (position > this.#announced) this.#announced = position;
+    if (this.#state === 'live' && position > this.#sent) this.#recover();
+  }
+
+  /** What the store says of the inbox: whatever this session was not told, it is now. */
+  check(summary: InboxSummary): void {
+    this.hear(summary.newestPosition);
+    if (this.#state === 'live' && summary.version > this.#version) this.inboxChanged({ summary });
+  }
+
+  /** Everything streamed up to here was sent. */
+  get sentPosition(): number {
+    return this.#sent;
+  }
+
+  /** Whether the next item could be written at once. */
+  get isLive(): boolean {
+    return this.#state === 'live';
   }
 
   heartbeat(event: LiveEvent): void {
@@ -207,6 +234,10 @@ export class Session implements SessionInfo {
   }
 
   #send(event: LiveEvent, written?: () => void): void {
+    if (event.kind === 'inbox') this.#version = Math.max(this.#version, event.change.summary.version);
+    else if (event.kind === 'heartbeat') this.#version = Math.max(this.#version, event.inboxVersion);
+    // each item that appears is one version
+    else if (event.kind === 'notification') this.#version += 1;
     this.#hub.observer.sent(event.kind);
     const position = this.#state === 'starting' ? undefined : this.#sent;
     this.#sink.send(event, this.id, position, written);

@@ -29,6 +29,15 @@ export const pendingHintsPerSession = 1_000;
 /** On shutdown, streams end this far apart on average, so that a thousand clients do not come back at once. */
 export const drainSpacingMs = 5;
 
+/** How many sessions are looked up in the store by one call. */
+export const checkBatch = 500;
+
+/** Looks at all sessions are at least this far apart, in milliseconds. */
+export const checkSpacingMs = 100;
+
+/** After this long every other replica knows of a session that opened, in milliseconds. */
+export const settleMs = 1_000;
+
 /** What an operator sees of the hub. */
 export interface LiveObserver {
   opened(session: SessionInfo): void;

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import fp from 'fastify-plugin';
+import type { Config } from '../../src/config.ts';
+import { Backplane, backplaneDefaults } from '../../src/core/backplane/backplane.ts';
+import { BackplanePeers } from '../../src/core/backplane/backplane-peers.ts';
+import type { UserKey } from '../../src/core/glossary.ts';
+import { userKey } from '../../src/core/user-key.ts';
+import type { OpenTransport } from './open.ts';
+
+/** Every transport of this service, by name. */
+export const transports: Readonly<Record<string, OpenTransport>> = {
+  // its libraries take a third of a boot that does not need them
+  postgres: async (app, config) => (await import('./postgres/index.ts')).openPostgresTransport(app, config),
+};
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The other replicas; undefined where the store cannot be shared. */
+    peers: BackplanePeers | undefined;
+  }
+}
+
+/** 64 bits of a hash. */
+const presenceKey = (owner: UserKey): string =>
+  createHash('sha1').update(userKey(owner)).digest('base64url').slice(0, 11);
+
+/** How often the store is looked at while the replicas cannot hear each other, in milliseconds. */
+const checkMs = 1_000;
+
+/** What carries live messages to the other replicas. It connects once the live hub is there to be told. */
+export default fp<{ config: Config }>(
+  async (app, { config }) => {
+    const name = config.store.driver === 'postgres' ? 'postgres' : undefined;
+    const open = name === undefined ? undefined : transports[name];
+    if (open === undefined) {
+      app.decorate('peers', undefined);
+      return;
+    }
+    const transport = await open(app, config);
+    const { log, ambient } = app;
+    const backplane = new Backplane(transport, ambient, backplaneDefaults, {
+      connected: () => log.info({ transport: transport.name }, 'backplane_connected'),
+      lost: (error) =>
+        log.warn(
+          { err: error, transport: transport.name },
+          'backplane_lost: looking at the store every second',
+        ),
+      failed: (what, error) => log.warn({ err: error, what, transport: transport.name }, 'backplane_failed'),
+    });
+    const peers = new BackplanePeers(backplane, presenceKey, ambient.clock, checkMs);
+    app.decorate('peers', peers);
+    app.addHook('onReady', () => peers.open(app.liveHub, () => app.dispatcher.wake()));
+    app.addHook('onClose', () => peers.close());
+  },
+  { name: 'backplane', dependencies: ['ambient', 'store'] },
+);
