@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify';
+import { Tallies } from './tallies.ts';
 
 type Client = FastifyInstance['metrics']['client'];
 type Registry = InstanceType<Client['Registry']>;
+type Counter = InstanceType<Client['Counter']>;
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -11,12 +13,23 @@ const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
  */
 export function createMeters(client: Client, registry: Registry) {
   const registers = [registry];
-  const notifyRequests = new client.Counter({
-    name: 'notify_notify_requests_total',
-    help: 'Notify calls, by the code they were answered with.',
-    labelNames: ['code'],
-    registers,
-  });
+  /** A counter of what happens too often to look it up by its labels each time. */
+  const tallied = (name: string, help: string, labelNames: string[]): Tallies => {
+    const tallies = new Tallies();
+    const counter: Counter = new client.Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect: () => tallies.handOver(counter),
+    });
+    return tallies;
+  };
+  const notifyRequests = tallied(
+    'notify_notify_requests_total',
+    'Notify calls, by the code they were answered with.',
+    ['code'],
+  );
   const sends = new client.Counter({
     name: 'notify_send_total',
     help: 'Attempts to hand a delivery to its provider, by outcome.',
@@ -30,12 +43,10 @@ export function createMeters(client: Client, registry: Registry) {
     buckets: secondsBuckets,
     registers,
   });
-  const storeOps = new client.Counter({
-    name: 'notify_store_op_total',
-    help: 'Calls to the store, by operation and outcome.',
-    labelNames: ['op', 'code'],
-    registers,
-  });
+  const storeOps = tallied('notify_store_op_total', 'Calls to the store, by operation and outcome.', [
+    'op',
+    'code',
+  ]);
   const storeOpSeconds = new client.Histogram({
     name: 'notify_store_op_duration_seconds',
     help: 'Time a call to the store took.',
@@ -49,12 +60,9 @@ export function createMeters(client: Client, registry: Registry) {
     labelNames: ['device_type'],
     registers,
   });
-  const streamEvents = new client.Counter({
-    name: 'notify_stream_events_total',
-    help: 'Events handed to live streams, by kind.',
-    labelNames: ['kind'],
-    registers,
-  });
+  const streamEvents = tallied('notify_stream_events_total', 'Events handed to live streams, by kind.', [
+    'kind',
+  ]);
   const streamEnds = new client.Counter({
     name: 'notify_stream_ends_total',
     help: 'Live streams that ended, by reason; slow: the reader did not drain its socket and was cut.',
@@ -67,7 +75,7 @@ export function createMeters(client: Client, registry: Registry) {
     registers,
   });
 
-  /** Counters by label, looked up once: the client's own look-up sorts and joins labels on every call. */
+  /** Meters by label, looked up once. */
   const cached = <T>(make: (key: string) => T): ((key: string) => T) => {
     const made = new Map<string, T>();
     return (key) => {
@@ -79,27 +87,27 @@ export function createMeters(client: Client, registry: Registry) {
       return value;
     };
   };
-  const notifyRequest = cached((code) => notifyRequests.labels({ code }));
-  const streamEvent = cached((kind) => streamEvents.labels({ kind }));
+  const notifyRequest = cached((code) => notifyRequests.of({ code }));
+  const streamEvent = cached((kind) => streamEvents.of({ kind }));
   const storeOp = cached((op) => ({
     seconds: storeOpSeconds.labels({ op }),
-    codes: cached((code) => storeOps.labels({ op, code })),
+    codes: cached((code) => storeOps.of({ op, code })),
   }));
 
   return {
-    notifyRequest: (code: string): void => notifyRequest(code).inc(),
+    notifyRequest: (code: string): void => notifyRequest(code)(),
     send(channel: string, provider: string, status: string, seconds: number): void {
       sends.inc({ channel, provider, status });
       sendSeconds.observe({ channel, provider }, seconds);
     },
     storeOp(op: string, code: string, seconds: number): void {
       const meter = storeOp(op);
-      meter.codes(code).inc();
+      meter.codes(code)();
       meter.seconds.observe(seconds);
     },
     liveConnections: (deviceType: string, change: 1 | -1): void =>
       liveConnections.inc({ device_type: deviceType }, change),
-    streamEvent: (kind: string): void => streamEvent(kind).inc(),
+    streamEvent: (kind: string): void => streamEvent(kind)(),
     streamEnd: (reason: string): void => streamEnds.inc({ reason }),
     streamBlocked: (): void => streamsBlocked.inc(),
   };

@@ -25,10 +25,14 @@ declare module 'fastify' {
  */
 export default fp<{ limits: PressureLimits }>(
   async (app, { limits }) => {
-    await app.register(underPressure, {
-      maxEventLoopDelay: limits.maxEventLoopDelayMs,
-      sampleInterval: limits.sampleIntervalMs,
-      pressureHandler: () => {},
+    // in a scope of its own: its hook, which would look at every request, has no routes there
+    await app.register(async (scope) => {
+      await scope.register(underPressure, {
+        maxEventLoopDelay: limits.maxEventLoopDelayMs,
+        sampleInterval: limits.sampleIntervalMs,
+        pressureHandler: () => {},
+      });
+      app.decorate('isUnderPressure', scope.isUnderPressure);
     });
     app.decorate('pressure', {
       refusal: () =>

@@ -58,6 +58,8 @@ declare module 'fastify' {
     refusal: NotifyError | undefined;
     /** The tenant that a producer's request names. */
     namedTenant: string | undefined;
+    /** The method's path. Kept, because Fastify makes the route's options anew each time it is asked for them. */
+    procedure: string;
     /** performance.now() at the request's arrival. */
     startedMs: number;
   }
@@ -71,7 +73,7 @@ export function noteInput(request: FastifyRequest, input: object): void {
 /** Ends every call with one log line, whatever protocol it came by. */
 export function logCall(request: FastifyRequest, code: string, error?: NotifyError): void {
   const line = {
-    procedure: request.routeOptions.url,
+    procedure: request.procedure,
     latency_ms: Math.round((performance.now() - request.startedMs) * 1000) / 1000,
     user_id: request.principal?.userId,
     tenant_id: request.principal?.tenantId ?? request.namedTenant,

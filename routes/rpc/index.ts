@@ -17,6 +17,7 @@ export default fp<{ services: readonly RpcService[] }>(
     app.decorateRequest('principal', undefined);
     app.decorateRequest('refusal', undefined);
     app.decorateRequest('namedTenant', undefined);
+    app.decorateRequest('procedure', '');
     app.decorateRequest('startedMs', 0);
     await app.register(async (scope) => {
       // the protocols read their bodies themselves, all with the same limit
@@ -47,6 +48,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
     // with a callback, so that the handler hears the body as it is parsed: a promise's turn later it would have been queued
     onRequest: (request, reply, done) => {
       request.startedMs = performance.now();
+      request.procedure = url;
       reply.header('x-request-id', request.id);
       const protocol = protocolOf(request.headers['content-type']);
       if (protocol === undefined || !fits(protocol, isStream)) {

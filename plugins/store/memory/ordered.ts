@@ -36,6 +36,11 @@ export class LazyList<T> {
     else this.#items.splice(at, 0, item);
   }
 
+  /** `enter` for one that is known to come after all others: it looks at none of them. */
+  append(item: T): void {
+    this.#items.push(item);
+  }
+
   /** Call it when `belongs` has become false. */
   leave(): void {
     this.#holes++;

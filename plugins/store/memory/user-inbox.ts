@@ -107,7 +107,7 @@ export class UserInbox {
     }
     this.#byKey.set(added.content.notificationId, added);
     this.#byId?.set(added.id, added);
-    this.#settle(added);
+    this.#settle(added, true);
     return added;
   }
 
@@ -449,7 +449,7 @@ export class UserInbox {
   }
 
   /** Brings counters and lists up to what a row counts as now. */
-  #settle(row: Row): void {
+  #settle(row: Row, isNew = false): void {
     const before = row.standing;
     const after = standingOf(row);
     if (before === after) return;
@@ -461,9 +461,9 @@ export class UserInbox {
       this.#unreadCount += step;
       if (row.position > this.#seenPosition) this.#unseenCount += step;
     }
-    if ((entered & standing.listed) !== 0) this.#items.enter(row);
+    if ((entered & standing.listed) !== 0) enter(this.#items, row, isNew);
     if ((left & standing.listed) !== 0) this.#items.leave();
-    if ((entered & standing.untaken) !== 0) this.#untaken.enter(row);
+    if ((entered & standing.untaken) !== 0) enter(this.#untaken, row, isNew);
     if ((left & standing.untaken) !== 0) this.#untaken.leave();
     if ((entered & standing.taken) !== 0) {
       this.#taken ??= new LazyList(byTaken, isTaken);
@@ -485,6 +485,12 @@ export class UserInbox {
       this.#room.leave(row);
     }
   }
+}
+
+/** @param isNew it has the newest position of all */
+function enter(list: LazyList<Row>, row: Row, isNew: boolean): void {
+  if (isNew) list.append(row);
+  else list.enter(row);
 }
 
 function matches(row: Row, query: ListQuery): boolean {

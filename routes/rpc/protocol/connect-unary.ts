@@ -103,6 +103,9 @@ interface Answer {
   readonly bytes: string | Buffer;
 }
 
+/** More do not wait for each other: their readers can go on while the next are made. */
+const answersTogether = 16;
+
 let answers: Answer[] = [];
 
 /**
@@ -113,6 +116,7 @@ let answers: Answer[] = [];
 function sendAtEndOfTurn(reply: FastifyReply, bytes: string | Buffer): void {
   if (answers.length === 0) setImmediate(sendAnswers);
   answers.push({ reply, bytes });
+  if (answers.length === answersTogether) sendAnswers();
 }
 
 function sendAnswers(): void {
