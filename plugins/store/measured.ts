@@ -24,6 +24,7 @@ const measuredOps = [
   'getDelivery',
   'registerDevice',
   'listDevices',
+  'removeDevice',
 ] as const satisfies readonly (keyof Store)[];
 
 const labels: Record<(typeof measuredOps)[number], string> = {
@@ -45,6 +46,7 @@ const labels: Record<(typeof measuredOps)[number], string> = {
   getDelivery: 'get_delivery',
   registerDevice: 'register_device',
   listDevices: 'list_devices',
+  removeDevice: 'remove_device',
 };
 
 /** The same store, with every call measured. */

@@ -36,6 +36,12 @@ export interface SendReceipt {
   readonly providerMessageId: string;
 }
 
+/**
+ * Codes that say that a destination is dead for good: a browser's subscription has gone, an app was removed. The device is then
+ * forgotten.
+ */
+export const deadDestination: ReadonlySet<Reason> = new Set(['subscription_gone', 'unregistered_token']);
+
 /** A provider did not take a message. The public text says why without quoting the message or a secret. */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError';

@@ -25,11 +25,7 @@ export class Devices {
   ): Promise<void> {
     const { deviceType, deviceId, token } = device;
     const v = new Violations();
-    if (deviceType === undefined)
-      v.add(
-        'device_type',
-        `must be one of ${deviceTypes.map((t) => `DEVICE_TYPE_${t.toUpperCase()}`).join(', ')}`,
-      );
+    requireType(v, deviceType);
     v.text('token', token, limits.addressBytes, true);
     v.text('device_id', deviceId, limits.idBytes);
     if (deviceType === undefined || v.found.length > 0) throw invalidArgument(v.found);
@@ -42,4 +38,25 @@ export class Devices {
       atMs: BigInt(this.#ambient.clock.now()),
     });
   }
+
+  /**
+   * Forgets a device, as when its user signs out of it. One that is not there is fine.
+   * @throws NotifyError invalid_argument
+   */
+  async unregister(
+    owner: UserKey,
+    { deviceType, deviceId }: { deviceType: DeviceType | undefined; deviceId: string },
+  ): Promise<void> {
+    const v = new Violations();
+    requireType(v, deviceType);
+    v.text('device_id', deviceId, limits.idBytes);
+    if (deviceType === undefined || v.found.length > 0) throw invalidArgument(v.found);
+    await this.#store.removeDevice(owner, { deviceType, deviceId });
+  }
+}
+
+function requireType(v: Violations, deviceType: DeviceType | undefined): void {
+  if (deviceType !== undefined) return;
+  const known = deviceTypes.map((type) => `DEVICE_TYPE_${type.toUpperCase()}`).join(', ');
+  v.add('device_type', `must be one of ${known}`);
 }

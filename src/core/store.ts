@@ -73,6 +73,13 @@ export interface Store extends Outbox, DeliveryLog {
   /** The user's devices, oldest first. */
   listDevices(owner: UserKey): Promise<Device[]>;
 
+  /**
+   * Forgets a device of a user: the one of a type and id, or the one with a token that its push service does not know any more,
+   * unless it was registered at `triedAtMs` or later.
+   * @returns whether there was one
+   */
+  removeDevice(owner: UserKey, which: DeviceName | DeadToken): Promise<boolean>;
+
   /** Whether the store would answer now. Resolves quickly; never rejects. */
   ready(): Promise<boolean>;
 
@@ -188,6 +195,17 @@ export interface InboxChanged {
   /** The ids of those items, in no order; undefined where there are more than 100; none for seen_up_to. */
   readonly ids: readonly string[] | undefined;
   readonly summary: InboxSummary;
+}
+
+export interface DeviceName {
+  readonly deviceType: DeviceType;
+  readonly deviceId: string;
+}
+
+export interface DeadToken {
+  readonly token: string;
+  /** When the attempt began that found it dead. */
+  readonly triedAtMs: EpochMs;
 }
 
 export interface NewDevice extends UserKey {

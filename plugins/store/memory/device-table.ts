@@ -1,5 +1,5 @@
 import type { Device, UserKey } from '../../../src/core/glossary.ts';
-import type { NewDevice } from '../../../src/core/store.ts';
+import type { DeadToken, DeviceName, NewDevice } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 
 /** The devices of all tenants. */
@@ -49,6 +49,20 @@ export class DeviceTable {
         Number(a.createdAtMs > b.createdAtMs) - Number(a.createdAtMs < b.createdAtMs) ||
         (a.id < b.id ? -1 : 1),
     );
+  }
+
+  /** @returns the device that was there */
+  remove(owner: UserKey, which: DeviceName | DeadToken): Device | undefined {
+    const devices = [...(this.#byUser.get(userKey(owner))?.values() ?? [])];
+    const found = devices.find((device) =>
+      'token' in which
+        ? device.token === which.token && device.updatedAtMs < which.triedAtMs
+        : device.deviceType === which.deviceType && device.deviceId === which.deviceId,
+    );
+    if (found === undefined) return undefined;
+    this.#byToken.get(found.tenantId)?.delete(found.token);
+    this.#removeFromUser(found);
+    return found;
   }
 
   clear(): void {

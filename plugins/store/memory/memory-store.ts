@@ -16,6 +16,8 @@ import type {
 } from '../../../src/core/outbox.ts';
 import type {
   CreateOutcome,
+  DeadToken,
+  DeviceName,
   InboxChange,
   InboxChanged,
   ListQuery,
@@ -267,6 +269,13 @@ export class MemoryStore implements Store {
   async listDevices(owner: UserKey): Promise<Device[]> {
     this.#assertOpen();
     return this.#devices.list(owner);
+  }
+
+  async removeDevice(owner: UserKey, which: DeviceName | DeadToken): Promise<boolean> {
+    this.#assertOpen();
+    const removed = this.#devices.remove(owner, which);
+    if (removed !== undefined) this.#room.release(estimateDeviceBytes({ ...removed, atMs: 0n }));
+    return removed !== undefined;
   }
 
   async ready(): Promise<boolean> {

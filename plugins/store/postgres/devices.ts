@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Device, UserKey } from '../../../src/core/glossary.ts';
-import type { NewDevice } from '../../../src/core/store.ts';
+import type { DeadToken, DeviceName, NewDevice } from '../../../src/core/store.ts';
 import type { Database, Statement, Transaction } from './database.ts';
 import { toDevice } from './rows.ts';
 
@@ -37,14 +37,28 @@ SELECT id, device_type, device_id, token, created_at_ms, updated_at_ms FROM noti
 WHERE tenant_id = $1 AND user_id = $2 ORDER BY created_at_ms, id`,
 };
 
+const removeNamed: Statement = {
+  name: 'device_remove',
+  text: `
+DELETE FROM notify.devices WHERE tenant_id = $1 AND user_id = $2 AND device_type = $3 AND device_id = $4 RETURNING id`,
+};
+
+const removeDead: Statement = {
+  name: 'device_remove_dead',
+  text: `
+DELETE FROM notify.devices WHERE tenant_id = $1 AND user_id = $2 AND token_hash = $3 AND updated_at_ms < $4 RETURNING id`,
+};
+
 /** Takes the tenant's lock until the transaction ends. Whoever takes several takes them in their order. */
 export async function lockTenantDevices(tx: Transaction, tenantId: string): Promise<void> {
   await tx.run(lock, [tenantId]);
 }
 
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
 export async function registerDevice(db: Database, device: NewDevice): Promise<Device> {
   const { tenantId, userId, deviceType, deviceId, token } = device;
-  const hash = createHash('sha256').update(token).digest();
+  const hash = hashOf(token);
   const [row] = await db.transaction(async (tx) => {
     await lockTenantDevices(tx, tenantId);
     await tx.run(free, [tenantId, hash, userId, deviceType, deviceId]);
@@ -57,4 +71,17 @@ export async function registerDevice(db: Database, device: NewDevice): Promise<D
 export async function listDevices(db: Database, owner: UserKey): Promise<Device[]> {
   const rows = await db.read(list, [owner.tenantId, owner.userId]);
   return rows.map((row) => toDevice(owner, row));
+}
+
+/** @returns whether there was one */
+export async function removeDevice(
+  db: Database,
+  { tenantId, userId }: UserKey,
+  which: DeviceName | DeadToken,
+): Promise<boolean> {
+  const rows =
+    'token' in which
+      ? await db.write(removeDead, [tenantId, userId, hashOf(which.token), which.triedAtMs])
+      : await db.write(removeNamed, [tenantId, userId, which.deviceType, which.deviceId]);
+  return rows.length > 0;
 }

@@ -15,6 +15,8 @@ import type {
 } from '../../../src/core/outbox.ts';
 import type {
   CreateOutcome,
+  DeadToken,
+  DeviceName,
   InboxChange,
   InboxChanged,
   ListQuery,
@@ -35,7 +37,7 @@ import { createCalls } from './create.ts';
 import type { Database } from './database.ts';
 import type { StoreClock } from './database-clock.ts';
 import { getDelivery, listDeliveries } from './delivery-log.ts';
-import { listDevices, registerDevice } from './devices.ts';
+import { listDevices, registerDevice, removeDevice } from './devices.ts';
 import type { CreateCall } from './drafts.ts';
 import { publicFailure } from './errors.ts';
 import { getNotification, inboxSummaries, inboxSummary, listNotifications } from './listing.ts';
@@ -167,6 +169,10 @@ export class PostgresStore implements Store {
 
   async listDevices(owner: UserKey): Promise<Device[]> {
     return this.#safe(listDevices(this.#db, owner));
+  }
+
+  async removeDevice(owner: UserKey, which: DeviceName | DeadToken): Promise<boolean> {
+    return this.#safe(removeDevice(this.#db, owner, which));
   }
 
   ready(): Promise<boolean> {

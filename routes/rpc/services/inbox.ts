@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { InboxService } from '../../../proto/gen/notify/v1/inbox_pb.ts';
 import type { RecipientCall, RpcService, UnaryMethods } from '../call.ts';
+import { deviceTypeFromWire } from '../wire/enums.ts';
 import { notificationToWire } from '../wire/notification.ts';
 import { recipientOnly } from './notification-client.ts';
 
@@ -31,6 +32,10 @@ export function inboxService(app: FastifyInstance): RpcService {
     },
     async snooze({ id, untilMs }, { principal }) {
       await inbox.snooze(principal, id, untilMs);
+      return {};
+    },
+    async unregisterPushToken({ deviceType, deviceId }, { principal }) {
+      await app.devices.unregister(principal, { deviceType: deviceTypeFromWire.get(deviceType), deviceId });
       return {};
     },
     async deleteNotification({ id }, { principal }) {

@@ -1,8 +1,9 @@
 import pLimit from 'p-limit';
 import type { Ambient } from '../ambient.ts';
-import type { ChannelProvider } from '../channel.ts';
+import { type ChannelProvider, deadDestination } from '../channel.ts';
 import type { Channel } from '../glossary.ts';
-import type { DeliveryRef, Lease, Outbox, Outcome } from '../outbox.ts';
+import type { DeliveryRef, Lease, Outcome } from '../outbox.ts';
+import type { Store } from '../store.ts';
 import { attemptDelivery } from './attempt.ts';
 import { type Job, outcomeOf, verdictOf } from './outcome.ts';
 import type { DispatcherSettings } from './settings.ts';
@@ -28,6 +29,12 @@ export interface AttemptObserver {
   failed(what: string, error: unknown): void;
 }
 
+/** What is needed of the store. */
+export type DispatchedStore = Pick<
+  Store,
+  'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice'
+>;
+
 /** A delivery that this process holds. */
 interface Held {
   readonly job: Job;
@@ -44,7 +51,7 @@ const recordPauseMs = 1_000;
 export class Attempts {
   /** One lease token for the life of the process. */
   readonly lease: Lease;
-  readonly #outbox: Outbox;
+  readonly #outbox: DispatchedStore;
   readonly #providers: Providers;
   readonly #ambient: Ambient;
   readonly #settings: DispatcherSettings;
@@ -57,7 +64,7 @@ export class Attempts {
   #cancelRenewal: (() => void) | undefined;
 
   constructor(
-    parts: { outbox: Outbox; providers: Providers; ambient: Ambient },
+    parts: { outbox: DispatchedStore; providers: Providers; ambient: Ambient },
     settings: DispatcherSettings,
     observer: AttemptObserver,
   ) {
@@ -163,6 +170,8 @@ export class Attempts {
       signal: this.#abort.signal,
     });
     const outcome = outcomeOf(job, result, settings.retry, ambient.clock.now(), () => ambient.random());
+    if (result.failure !== undefined && deadDestination.has(result.failure.code))
+      await this.#forgetDevice(job, result.startedAtMs);
     this.#observer.attempted({
       channel: job.delivery.channel,
       provider: provider.name,
@@ -171,6 +180,14 @@ export class Attempts {
       error: result.failure?.cause,
     });
     return outcome;
+  }
+
+  /** Its push service does not know the device any more: the next notification does not try it. */
+  async #forgetDevice({ notification, delivery }: Job, startedAtMs: number): Promise<void> {
+    const dead = { token: delivery.destination, triedAtMs: BigInt(startedAtMs) };
+    await this.#outbox
+      .removeDevice(notification, dead)
+      .catch((error: unknown) => this.#observer.failed('forget a dead device', error));
   }
 
   /**

@@ -125,6 +125,35 @@ export function devices(ground: Ground): void {
       assert.deepEqual(await ground.store.listDevices(stranger), [theirs]);
     });
 
+    it('forgets a device by its type and id, and says whether there was one', async () => {
+      const owner = ground.user();
+      const bob = { ...owner, userId: 'bob' };
+      await register(owner, { deviceType: 'ios', deviceId: 'a', token: 'one' });
+      const kept = await register(owner, { deviceType: 'ios', deviceId: 'b', token: 'two' });
+      const name = { deviceType: 'ios', deviceId: 'a' } as const;
+      assert.equal(await ground.store.removeDevice(bob, name), false);
+      assert.equal(await ground.store.removeDevice({ ...ground.user(), userId: owner.userId }, name), false);
+      assert.equal(await ground.store.removeDevice(owner, name), true);
+      assert.equal(await ground.store.removeDevice(owner, name), false);
+      assert.deepEqual(await ground.store.listDevices(owner), [kept]);
+      await register(bob, { token: 'one' });
+      assert.equal((await ground.store.listDevices(bob)).length, 1, 'its token is free');
+    });
+
+    it('forgets a dead token, but not one that was registered after it was tried', async () => {
+      const owner = ground.user();
+      await register(owner, { deviceType: 'android', token: 'dead', atMs: 1_000n });
+      const dead = (triedAtMs: bigint) => ground.store.removeDevice(owner, { token: 'dead', triedAtMs });
+      assert.equal(await dead(1_000n), false);
+      assert.equal(await ground.store.removeDevice(owner, { token: 'other', triedAtMs: 2_000n }), false);
+      assert.equal(
+        await ground.store.removeDevice({ ...owner, userId: 'bob' }, { token: 'dead', triedAtMs: 2_000n }),
+        false,
+      );
+      assert.equal(await dead(1_001n), true);
+      assert.deepEqual(await ground.store.listDevices(owner), []);
+    });
+
     it('leaves one device after 16 registrations at once', async () => {
       const owner = ground.user();
       const stored = await parallel(16, (i) => register(owner, { token: `token-${i}` }));

@@ -260,6 +260,40 @@ describe('the dispatcher', () => {
     assert.equal((await one.delivery('ada', 'email')).status, 'delivered');
   });
 
+  it('forgets a device that its push service does not know any more, unless it came back meanwhile', async () => {
+    const push = new FakeProvider('mobile_push');
+    const one = engine([push]);
+    const owner = { tenantId: 'demo', userId: 'ada' };
+    const register = (deviceId: string, token: string) =>
+      one.store.registerDevice({
+        ...owner,
+        id: one.ambient.ids.next(),
+        deviceType: 'android',
+        deviceId,
+        token,
+        atMs: BigInt(one.ambient.clock.now()),
+      });
+    await register('dead', 'token-dead');
+    await register('back', 'token-back');
+    await one.ambient.clock.advance(1_000);
+    push.answer = async ({ destination }) => {
+      if (destination === 'token-back') await register('back', 'token-back');
+      throw new DeliveryError('unregistered_token', 'the app was removed', { retryable: false });
+    };
+    const { failed } = await one.notify({ addresses: new Map() });
+    assert.equal(failed, 1, 'counted by channel');
+    assert.deepEqual(
+      (await one.store.listDevices(owner)).map(({ deviceId }) => deviceId),
+      ['back'],
+    );
+    push.answer = async () => {};
+    await one.notify({ addresses: new Map() });
+    assert.deepEqual(
+      push.sent.slice(2).map(({ destination }) => destination),
+      ['token-back'],
+    );
+  });
+
   it('sets a delivery aside whose attempts ended three processes', async () => {
     const ambient = fakeAmbient();
     const store = memoryStore(ambient);

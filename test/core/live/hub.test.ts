@@ -509,6 +509,7 @@ function bound(store: Store): Store {
     getDelivery: (tenantId, deliveryId) => store.getDelivery(tenantId, deliveryId),
     registerDevice: (device) => store.registerDevice(device),
     listDevices: (owner) => store.listDevices(owner),
+    removeDevice: (owner, which) => store.removeDevice(owner, which),
     ready: () => store.ready(),
     close: () => store.close(),
   };

@@ -248,6 +248,21 @@ describe('the channels of a call', () => {
     assert.deepEqual(counts(await notify({ userIds: [heir] })), [1, 1, 0]);
   });
 
+  it('push try a device no more once its user has unregistered it', async () => {
+    const owner = fresh();
+    await recipient(registerPushToken, owner, { deviceType: 'DEVICE_TYPE_IOS', token: `token-of-${owner}` });
+    const unregister = 'notify.v1.InboxService/UnregisterPushToken';
+    for (let i = 0; i < 2; i++) await recipient(unregister, owner, { deviceType: 'DEVICE_TYPE_IOS' });
+    const { results } = await notify({ userIds: [owner], notificationId: fresh('n'), returnResults: true });
+    assert.deepEqual(
+      (results as Json[]).map(({ channel }) => channel),
+      [inApp],
+    );
+    const { status, body } = await call(service.url.client, unregister, {}, bearer(owner));
+    assert.deepEqual([status, body.code], [400, 'invalid_argument']);
+    assert.match(String(body.message), /^device_type: must be one of DEVICE_TYPE_BROWSER/);
+  });
+
   it('in-app goes to the user whatever address is given for it', async (t) => {
     const [user, other] = [fresh(), fresh()];
     const stream = await listen(t, other);

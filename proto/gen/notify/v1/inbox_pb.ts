@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Notification } from "../../elloloop/notify/v1/notify_pb.ts";
+import type { DeviceType, Notification } from "../../elloloop/notify/v1/notify_pb.ts";
 import { file_elloloop_notify_v1_notify } from "../../elloloop/notify/v1/notify_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file notify/v1/inbox.proto.
  */
 export const file_notify_v1_inbox: GenFile = /*@__PURE__*/
-  fileDesc("ChVub3RpZnkvdjEvaW5ib3gucHJvdG8SCW5vdGlmeS52MSIkChZHZXROb3RpZmljYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIlEKF0dldE5vdGlmaWNhdGlvblJlc3BvbnNlEjYKDG5vdGlmaWNhdGlvbhgBIAEoCzIgLmVsbG9sb29wLm5vdGlmeS52MS5Ob3RpZmljYXRpb24iKQoPTWFya1NlZW5SZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIhIKEE1hcmtTZWVuUmVzcG9uc2UiLAoSTWFya0FsbFJlYWRSZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIiQKE01hcmtBbGxSZWFkUmVzcG9uc2USDQoFY291bnQYASABKAUiHwoRTWFya1VucmVhZFJlcXVlc3QSCgoCaWQYASABKAkiFAoSTWFya1VucmVhZFJlc3BvbnNlIhwKDkFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhEKD0FyY2hpdmVSZXNwb25zZSIeChBVbmFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhMKEVVuYXJjaGl2ZVJlc3BvbnNlIi0KDVNub296ZVJlcXVlc3QSCgoCaWQYASABKAkSEAoIdW50aWxfbXMYAiABKAMiEAoOU25vb3plUmVzcG9uc2UiJwoZRGVsZXRlTm90aWZpY2F0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSIcChpEZWxldGVOb3RpZmljYXRpb25SZXNwb25zZTLyBAoMSW5ib3hTZXJ2aWNlElgKD0dldE5vdGlmaWNhdGlvbhIhLm5vdGlmeS52MS5HZXROb3RpZmljYXRpb25SZXF1ZXN0GiIubm90aWZ5LnYxLkdldE5vdGlmaWNhdGlvblJlc3BvbnNlEkMKCE1hcmtTZWVuEhoubm90aWZ5LnYxLk1hcmtTZWVuUmVxdWVzdBobLm5vdGlmeS52MS5NYXJrU2VlblJlc3BvbnNlEkwKC01hcmtBbGxSZWFkEh0ubm90aWZ5LnYxLk1hcmtBbGxSZWFkUmVxdWVzdBoeLm5vdGlmeS52MS5NYXJrQWxsUmVhZFJlc3BvbnNlEkkKCk1hcmtVbnJlYWQSHC5ub3RpZnkudjEuTWFya1VucmVhZFJlcXVlc3QaHS5ub3RpZnkudjEuTWFya1VucmVhZFJlc3BvbnNlEkAKB0FyY2hpdmUSGS5ub3RpZnkudjEuQXJjaGl2ZVJlcXVlc3QaGi5ub3RpZnkudjEuQXJjaGl2ZVJlc3BvbnNlEkYKCVVuYXJjaGl2ZRIbLm5vdGlmeS52MS5VbmFyY2hpdmVSZXF1ZXN0Ghwubm90aWZ5LnYxLlVuYXJjaGl2ZVJlc3BvbnNlEj0KBlNub296ZRIYLm5vdGlmeS52MS5Tbm9vemVSZXF1ZXN0Ghkubm90aWZ5LnYxLlNub296ZVJlc3BvbnNlEmEKEkRlbGV0ZU5vdGlmaWNhdGlvbhIkLm5vdGlmeS52MS5EZWxldGVOb3RpZmljYXRpb25SZXF1ZXN0GiUubm90aWZ5LnYxLkRlbGV0ZU5vdGlmaWNhdGlvblJlc3BvbnNlYgZwcm90bzM", [file_elloloop_notify_v1_notify]);
+  fileDesc("ChVub3RpZnkvdjEvaW5ib3gucHJvdG8SCW5vdGlmeS52MSIkChZHZXROb3RpZmljYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIlEKF0dldE5vdGlmaWNhdGlvblJlc3BvbnNlEjYKDG5vdGlmaWNhdGlvbhgBIAEoCzIgLmVsbG9sb29wLm5vdGlmeS52MS5Ob3RpZmljYXRpb24iKQoPTWFya1NlZW5SZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIhIKEE1hcmtTZWVuUmVzcG9uc2UiLAoSTWFya0FsbFJlYWRSZXF1ZXN0EhYKDnVwX3RvX3Bvc2l0aW9uGAEgASgDIiQKE01hcmtBbGxSZWFkUmVzcG9uc2USDQoFY291bnQYASABKAUiHwoRTWFya1VucmVhZFJlcXVlc3QSCgoCaWQYASABKAkiFAoSTWFya1VucmVhZFJlc3BvbnNlIhwKDkFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhEKD0FyY2hpdmVSZXNwb25zZSIeChBVbmFyY2hpdmVSZXF1ZXN0EgoKAmlkGAEgASgJIhMKEVVuYXJjaGl2ZVJlc3BvbnNlIi0KDVNub296ZVJlcXVlc3QSCgoCaWQYASABKAkSEAoIdW50aWxfbXMYAiABKAMiEAoOU25vb3plUmVzcG9uc2UiJwoZRGVsZXRlTm90aWZpY2F0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSIcChpEZWxldGVOb3RpZmljYXRpb25SZXNwb25zZSJkChpVbnJlZ2lzdGVyUHVzaFRva2VuUmVxdWVzdBIzCgtkZXZpY2VfdHlwZRgBIAEoDjIeLmVsbG9sb29wLm5vdGlmeS52MS5EZXZpY2VUeXBlEhEKCWRldmljZV9pZBgCIAEoCSIdChtVbnJlZ2lzdGVyUHVzaFRva2VuUmVzcG9uc2Uy2AUKDEluYm94U2VydmljZRJYCg9HZXROb3RpZmljYXRpb24SIS5ub3RpZnkudjEuR2V0Tm90aWZpY2F0aW9uUmVxdWVzdBoiLm5vdGlmeS52MS5HZXROb3RpZmljYXRpb25SZXNwb25zZRJDCghNYXJrU2VlbhIaLm5vdGlmeS52MS5NYXJrU2VlblJlcXVlc3QaGy5ub3RpZnkudjEuTWFya1NlZW5SZXNwb25zZRJMCgtNYXJrQWxsUmVhZBIdLm5vdGlmeS52MS5NYXJrQWxsUmVhZFJlcXVlc3QaHi5ub3RpZnkudjEuTWFya0FsbFJlYWRSZXNwb25zZRJJCgpNYXJrVW5yZWFkEhwubm90aWZ5LnYxLk1hcmtVbnJlYWRSZXF1ZXN0Gh0ubm90aWZ5LnYxLk1hcmtVbnJlYWRSZXNwb25zZRJACgdBcmNoaXZlEhkubm90aWZ5LnYxLkFyY2hpdmVSZXF1ZXN0Ghoubm90aWZ5LnYxLkFyY2hpdmVSZXNwb25zZRJGCglVbmFyY2hpdmUSGy5ub3RpZnkudjEuVW5hcmNoaXZlUmVxdWVzdBocLm5vdGlmeS52MS5VbmFyY2hpdmVSZXNwb25zZRI9CgZTbm9vemUSGC5ub3RpZnkudjEuU25vb3plUmVxdWVzdBoZLm5vdGlmeS52MS5Tbm9vemVSZXNwb25zZRJhChJEZWxldGVOb3RpZmljYXRpb24SJC5ub3RpZnkudjEuRGVsZXRlTm90aWZpY2F0aW9uUmVxdWVzdBolLm5vdGlmeS52MS5EZWxldGVOb3RpZmljYXRpb25SZXNwb25zZRJkChNVbnJlZ2lzdGVyUHVzaFRva2VuEiUubm90aWZ5LnYxLlVucmVnaXN0ZXJQdXNoVG9rZW5SZXF1ZXN0GiYubm90aWZ5LnYxLlVucmVnaXN0ZXJQdXNoVG9rZW5SZXNwb25zZWIGcHJvdG8z", [file_elloloop_notify_v1_notify]);
 
 /**
  * @generated from message notify.v1.GetNotificationRequest
@@ -274,6 +274,43 @@ export const DeleteNotificationResponseSchema: GenMessage<DeleteNotificationResp
   messageDesc(file_notify_v1_inbox, 15);
 
 /**
+ * @generated from message notify.v1.UnregisterPushTokenRequest
+ */
+export type UnregisterPushTokenRequest = Message<"notify.v1.UnregisterPushTokenRequest"> & {
+  /**
+   * @generated from field: elloloop.notify.v1.DeviceType device_type = 1;
+   */
+  deviceType: DeviceType;
+
+  /**
+   * As it was registered; empty is the user's single device of the type.
+   *
+   * @generated from field: string device_id = 2;
+   */
+  deviceId: string;
+};
+
+/**
+ * Describes the message notify.v1.UnregisterPushTokenRequest.
+ * Use `create(UnregisterPushTokenRequestSchema)` to create a new message.
+ */
+export const UnregisterPushTokenRequestSchema: GenMessage<UnregisterPushTokenRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_inbox, 16);
+
+/**
+ * @generated from message notify.v1.UnregisterPushTokenResponse
+ */
+export type UnregisterPushTokenResponse = Message<"notify.v1.UnregisterPushTokenResponse"> & {
+};
+
+/**
+ * Describes the message notify.v1.UnregisterPushTokenResponse.
+ * Use `create(UnregisterPushTokenResponseSchema)` to create a new message.
+ */
+export const UnregisterPushTokenResponseSchema: GenMessage<UnregisterPushTokenResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_inbox, 17);
+
+/**
  * What a recipient does with the inbox, beyond the public contract. Served on the client port, with Authorization: Bearer.
  * An id that is another user's, malformed or unknown is not_found.
  *
@@ -351,6 +388,16 @@ export const InboxService: GenService<{
     methodKind: "unary";
     input: typeof DeleteNotificationRequestSchema;
     output: typeof DeleteNotificationResponseSchema;
+  },
+  /**
+   * Forgets a device, as when its user signs out of it. Idempotent.
+   *
+   * @generated from rpc notify.v1.InboxService.UnregisterPushToken
+   */
+  unregisterPushToken: {
+    methodKind: "unary";
+    input: typeof UnregisterPushTokenRequestSchema;
+    output: typeof UnregisterPushTokenResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_notify_v1_inbox, 0);
