@@ -186,10 +186,10 @@ export class Attempts {
     }
   }
 
-  #renewLater(): void {
-    this.#cancelRenewal ??= this.#ambient.clock.after(this.#settings.leaseMs / 3, () => {
+  #renewLater(inMs = this.#settings.leaseMs / 3): void {
+    this.#cancelRenewal ??= this.#ambient.clock.after(inMs, () => {
       this.#cancelRenewal = undefined;
-      this.renew().catch((error: unknown) => this.#observer.failed('renew leases', error));
+      this.renew().catch((error: unknown) => this.#observer.failed('renew leases; it is tried again', error));
     });
   }
 
@@ -197,11 +197,18 @@ export class Attempts {
   async renew(): Promise<void> {
     const held = [...this.#held.values()];
     if (held.length === 0) return;
+    let still: boolean[];
+    try {
+      still = await this.#outbox.renewLeases(
+        this.lease,
+        held.map(({ job }) => refOf(job)),
+      );
+    } catch (error) {
+      // well before the leases are over
+      this.#renewLater(this.#settings.leaseMs / 12);
+      throw error;
+    }
     this.#renewLater();
-    const still = await this.#outbox.renewLeases(
-      this.lease,
-      held.map(({ job }) => refOf(job)),
-    );
     held.forEach((one, i) => {
       const { id } = one.job.delivery;
       if (still[i] === false && !one.isUnderWay && this.#held.get(id) === one) this.#held.delete(id);
