@@ -10,7 +10,7 @@ declare module 'fastify' {
 /** What operators do with deliveries. */
 export default fp(
   async (app) => {
-    app.decorate('deliveries', new Deliveries(app.store, app.dispatcher, app.ambient));
+    app.decorate('deliveries', new Deliveries(app.store, app.dispatcher, app.storeAmbient));
   },
-  { name: 'deliveries', dependencies: ['ambient', 'store', 'dispatcher'] },
+  { name: 'deliveries', dependencies: ['store', 'dispatcher'] },
 );

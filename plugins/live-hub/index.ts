@@ -21,7 +21,7 @@ export default fp<{ live: Config['live'] }>(
     });
     app.decorate(
       'liveHub',
-      new LiveHub(app.store, app.ambient, live, {
+      new LiveHub(app.store, app.storeAmbient, live, {
         opened(session) {
           meters.liveConnections(session.deviceType, 1);
           log.info(named(session), 'stream_open');
@@ -43,5 +43,5 @@ export default fp<{ live: Config['live'] }>(
       }),
     );
   },
-  { name: 'live-hub', dependencies: ['ambient', 'store', 'notify-metrics'] },
+  { name: 'live-hub', dependencies: ['store', 'notify-metrics'] },
 );
