@@ -978,7 +978,7 @@ describe('any text', () => {
           assert.equal(item.actions[0].label, label);
           assert.equal(canonical(item.data), canonical(JSON.parse(JSON.stringify(data))));
         }
-        const sent = email.sent.at(-1);
+        const sent = email.sent.findLast(({ id }) => id === first.id);
         assert.deepEqual(
           [sent?.userId, sent?.tenantId, sent?.destination, sent?.content.title],
           [user, tenantId, address, texts.title],
