@@ -30,10 +30,15 @@ export interface AttemptObserver {
 interface Held {
   readonly job: Job;
   isUnderWay: boolean;
+  /** Nobody else is given it before. */
+  leasedUntilMs: number;
 }
 
-/** How long an outcome waits that the store did not take, in milliseconds. */
-const recordPauseMs = 1_000;
+/** How long something waits that the store did not take, in milliseconds. */
+const storePauseMs = 1_000;
+
+/** The share of a lease that counts: what it began with was a moment before we were told. */
+const leaseShare = 0.9;
 
 /**
  * The deliveries that this process holds, from lease to outcome: attempts each once, with bounded concurrency per provider, writes
@@ -53,6 +58,8 @@ export class Attempts {
   /** Told when a delivery is let go of. */
   #freed: () => void = () => {};
   #cancelRenewal: (() => void) | undefined;
+  /** Under way because something waits for it. */
+  #renewing: Promise<void> | undefined;
 
   constructor(
     parts: { outbox: Outbox; providers: Providers; ambient: Ambient },
@@ -107,11 +114,12 @@ export class Attempts {
     const provider = this.#providers.get(delivery.channel);
     const limit = this.#limits.get(delivery.channel);
     if (provider === undefined || limit === undefined) return undefined;
-    const held: Held = { job, isUnderWay: false };
+    const held: Held = { job, isUnderWay: false, leasedUntilMs: this.#leasedUntilMs() };
     this.#held.set(delivery.id, held);
     this.#renewLater();
     const outcome = await limit(async () => {
-      // handed back while it waited for its turn
+      await this.#renewIfOver(held);
+      // handed back or lost while it waited for its turn
       if (this.#held.get(delivery.id) !== held) return undefined;
       held.isUnderWay = true;
       return this.#attempt(provider, job);
@@ -181,8 +189,27 @@ export class Attempts {
       } catch (error) {
         if (tries === 1) this.#observer.failed('record an outcome; it is tried again', error);
         if (this.#abort.signal.aborted) return;
-        await new Promise<void>((resolve) => this.#ambient.clock.after(recordPauseMs, resolve));
+        await new Promise<void>((resolve) => this.#ambient.clock.after(storePauseMs, resolve));
       }
+    }
+  }
+
+  #leasedUntilMs(): number {
+    return this.#ambient.clock.now() + this.#settings.leaseMs * leaseShare;
+  }
+
+  /**
+   * Asks for a lease again that may have run out while its delivery waited: this process stood still, or was cut off from the
+   * store, and somebody else may have been given it. Until the store answers nothing is sent.
+   */
+  async #renewIfOver(held: Held): Promise<void> {
+    const { clock } = this.#ambient;
+    const { id } = held.job.delivery;
+    while (clock.now() > held.leasedUntilMs && this.#held.get(id) === held) {
+      this.#renewing ??= this.renew().finally(() => {
+        this.#renewing = undefined;
+      });
+      await this.#renewing.catch(() => new Promise<void>((resolve) => clock.after(storePauseMs, resolve)));
     }
   }
 
@@ -197,6 +224,7 @@ export class Attempts {
   async renew(): Promise<void> {
     const held = [...this.#held.values()];
     if (held.length === 0) return;
+    const leasedUntilMs = this.#leasedUntilMs();
     let still: boolean[];
     try {
       still = await this.#outbox.renewLeases(
@@ -211,7 +239,8 @@ export class Attempts {
     this.#renewLater();
     held.forEach((one, i) => {
       const { id } = one.job.delivery;
-      if (still[i] === false && !one.isUnderWay && this.#held.get(id) === one) this.#held.delete(id);
+      if (still[i] === true) one.leasedUntilMs = leasedUntilMs;
+      else if (!one.isUnderWay && this.#held.get(id) === one) this.#held.delete(id);
     });
   }
 }
