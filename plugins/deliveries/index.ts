@@ -14,7 +14,7 @@ export default fp(
       app.dispatcher.wake();
       app.peers?.workLeft();
     };
-    app.decorate('deliveries', new Deliveries(app.store, due, app.ambient));
+    app.decorate('deliveries', new Deliveries(app.store, due, app.storeAmbient));
   },
-  { name: 'deliveries', dependencies: ['ambient', 'store', 'backplane', 'dispatcher'] },
+  { name: 'deliveries', dependencies: ['store', 'backplane', 'dispatcher'] },
 );

@@ -10,7 +10,7 @@ declare module 'fastify' {
 /** Push endpoints of recipients. */
 export default fp(
   async (app) => {
-    app.decorate('devices', new Devices(app.store, app.ambient));
+    app.decorate('devices', new Devices(app.store, app.storeAmbient));
   },
-  { name: 'devices', dependencies: ['ambient', 'store'] },
+  { name: 'devices', dependencies: ['store'] },
 );

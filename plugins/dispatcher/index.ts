@@ -18,7 +18,7 @@ const lastWordsMs = 1_000;
 /** Drains the outbox. On close, what waits is handed back and what is under way is finished first. */
 export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | undefined }>(
   async (app, { config, settings }) => {
-    const { store: outbox, liveHub: hub, providers, ambient, meters, log } = app;
+    const { store: outbox, liveHub: hub, providers, storeAmbient: ambient, meters, log } = app;
     const all: DispatcherSettings = { ...dispatcherDefaults, retry: config.retry, ...settings };
     const attempts = new Attempts({ outbox, providers, ambient }, all, {
       attempted({ channel, provider, status, durationMs, error }) {
@@ -45,6 +45,6 @@ export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | und
   },
   {
     name: 'dispatcher',
-    dependencies: ['ambient', 'store', 'backplane', 'live-hub', 'providers', 'notify-metrics'],
+    dependencies: ['store', 'backplane', 'live-hub', 'providers', 'notify-metrics'],
   },
 );

@@ -10,7 +10,7 @@ declare module 'fastify' {
 /** What a recipient calls. */
 export default fp(
   async (app) => {
-    app.decorate('inbox', new Inbox(app.store, app.liveHub, app.ambient));
+    app.decorate('inbox', new Inbox(app.store, app.liveHub, app.storeAmbient));
   },
-  { name: 'inbox', dependencies: ['ambient', 'store', 'live-hub'] },
+  { name: 'inbox', dependencies: ['store', 'live-hub'] },
 );

@@ -23,7 +23,7 @@ export default fp<{ live: Config['live'] }>(
       'liveHub',
       new LiveHub(
         app.store,
-        app.ambient,
+        app.storeAmbient,
         live,
         {
           opened(session) {
@@ -49,5 +49,5 @@ export default fp<{ live: Config['live'] }>(
       ),
     );
   },
-  { name: 'live-hub', dependencies: ['ambient', 'store', 'backplane', 'notify-metrics'] },
+  { name: 'live-hub', dependencies: ['store', 'backplane', 'notify-metrics'] },
 );

@@ -11,7 +11,7 @@ declare module 'fastify' {
 /** What a producer calls. */
 export default fp<{ config: Config }>(
   async (app, { config }) => {
-    const { store, liveHub: hub, providers, attempts, ambient, log } = app;
+    const { store, liveHub: hub, providers, attempts, storeAmbient: ambient, log } = app;
     app.decorate(
       'notifier',
       new Notifier(
@@ -25,5 +25,5 @@ export default fp<{ config: Config }>(
       ),
     );
   },
-  { name: 'notifier', dependencies: ['ambient', 'store', 'live-hub', 'providers', 'dispatcher'] },
+  { name: 'notifier', dependencies: ['store', 'live-hub', 'providers', 'dispatcher'] },
 );

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
+import type { Ambient } from '../../src/core/ambient.ts';
 import type { Store } from '../../src/core/store.ts';
 import { measured } from './measured.ts';
 import { openMemoryStore } from './memory/index.ts';
@@ -17,6 +18,8 @@ export const storeDrivers: Readonly<Record<string, OpenStore>> = {
 declare module 'fastify' {
   interface FastifyInstance {
     store: Store;
+    /** The ambient of whoever stores something: `now` is the store's, which all replicas share. */
+    storeAmbient: Ambient;
     /** Adds a store driver that NOTIFY_STORE_DRIVER may name. For modules of NOTIFY_PLUGINS. */
     registerStore(name: string, open: OpenStore): void;
   }
@@ -42,7 +45,9 @@ export default fp<{ config: Config; drivers: ReadonlyMap<string, OpenStore> }>(
         `NOTIFY_STORE_DRIVER: no store driver is named ${config.store.driver}; there are ${[...drivers.keys()].join(', ')}`,
       );
     const store = await open(app, config);
+    const { ambient } = app;
     app.decorate('store', measured(store, app.meters.storeOp));
+    app.decorate('storeAmbient', { ...ambient, clock: { ...ambient.clock, now: () => store.now() } });
     app.addHook('onClose', () => store.close());
   },
   { name: 'store', dependencies: ['ambient', 'notify-metrics', 'store-registry'] },

@@ -53,6 +53,7 @@ const labels: Record<(typeof measuredOps)[number], string> = {
 export function measured(store: Store, observe: StoreObserver): Store {
   const wrapped: Record<string, unknown> = {
     name: store.name,
+    now: () => store.now(),
     ready: () => store.ready(),
     close: () => store.close(),
   };

@@ -28,6 +28,12 @@ export interface Store extends Outbox, DeliveryLog {
   readonly name: string;
 
   /**
+   * UTC epoch milliseconds by the clock that everybody who shares this store goes by, as far as the driver knows it. Whatever is
+   * stored, or compared with what is stored, goes by it: a process's own clock may be wrong.
+   */
+  now(): number;
+
+  /**
    * Stores what is new, in order, each row for itself: one that does not fit fails alone.
    *
    * The first create of a (tenant, user, notification_id) wins. A repeat changes nothing and answers what is stored,

@@ -8,7 +8,7 @@ export interface FakeClock extends Clock {
    * @throws what a timer's task throws
    */
   advance(ms: number): Promise<void>;
-  /** The same, up to a point in time. A time in the past sets the clock back and runs nothing. */
+  /** The same, up to a point in time. A time in the past sets the clock back and runs nothing; timers keep their delays. */
   set(atMs: number): Promise<void>;
   /** Timers that have not run and were not cancelled. */
   readonly pending: number;
@@ -38,7 +38,7 @@ export function fakeAmbient(options: FakeAmbientOptions = {}): FakeAmbient {
 }
 
 interface Timer {
-  readonly dueMs: number;
+  dueMs: number;
   readonly task: () => void;
 }
 
@@ -57,6 +57,8 @@ export function fakeClock(startMs = defaultStartMs): FakeClock {
 
   const set = async (atMs: number): Promise<void> => {
     await settled();
+    // a machine's timers go by elapsed time, which nobody sets
+    if (atMs < nowMs) for (const timer of timers) timer.dueMs -= nowMs - atMs;
     for (let timer = nextDue(atMs); timer !== undefined; timer = nextDue(atMs)) {
       timers.delete(timer);
       nowMs = Math.max(nowMs, timer.dueMs);
@@ -70,7 +72,8 @@ export function fakeClock(startMs = defaultStartMs): FakeClock {
   return {
     now: () => nowMs,
     after(delayMs, task) {
-      const timer = { dueMs: nowMs + Math.max(0, delayMs), task };
+      // whole milliseconds, as every clock here tells them
+      const timer = { dueMs: nowMs + Math.max(0, Math.ceil(delayMs)), task };
       timers.add(timer);
       return () => timers.delete(timer);
     },

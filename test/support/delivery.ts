@@ -124,6 +124,24 @@ export function engine(
 export const memoryStore = (ambient: Pick<Ambient, 'clock'>): Store =>
   new MemoryStore({ ambient, limits: { notificationsPerUser: 10_000, bytes: 2 ** 30 } });
 
+/** A store as one process sees it, until the process dies: then nothing that it asks is ever answered. */
+export function mortal(store: Store): { readonly store: Store; die(): void } {
+  let isDead = false;
+  const seen = new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => (isDead ? new Promise(() => {}) : value.apply(target, args));
+    },
+  });
+  return {
+    store: seen,
+    die() {
+      isDead = true;
+    },
+  };
+}
+
 const liveSettings = {
   enabled: true,
   heartbeatIntervalMs: 30_000,

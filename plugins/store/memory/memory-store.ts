@@ -88,6 +88,10 @@ export class MemoryStore implements Store {
     return this.#room.usedBytes;
   }
 
+  now(): number {
+    return this.#clock.now();
+  }
+
   async createNotifications(batch: readonly NewNotification[], lease?: Lease): Promise<CreateOutcome[]> {
     this.#assertOpen();
     return batch.map((row) => this.#create(row, lease));

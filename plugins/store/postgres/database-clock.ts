@@ -1,5 +1,3 @@
-import type { Clock } from '../../../src/core/ambient.ts';
-
 /** SQL for the database's time, in UTC epoch milliseconds. */
 export const databaseNow = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 
@@ -17,29 +15,34 @@ export interface StoreClock {
 }
 
 /**
- * The time that all replicas go by: the database's. Each asks it now and then, and counts on with its own clock meanwhile, so
- * that a replica whose clock is wrong neither takes leases that are not over nor sends before the time.
+ * The time that all replicas go by: the database's. Each asks it now and then, and counts on meanwhile, so that a replica whose
+ * clock is wrong neither takes leases that are not over nor sends before the time.
+ *
+ * What counts on is the time since the process began, which nobody sets. (The machine's clock may be set at any moment. Set
+ * back by an hour between two answers, leases given in that second were over before they began.)
  */
 export class DatabaseClock implements StoreClock {
-  readonly #clock: Pick<Clock, 'now'>;
-  #offsetMs = 0;
+  readonly #elapsedMs: () => number;
+  #offsetMs: number;
 
-  constructor(clock: Pick<Clock, 'now'>) {
-    this.#clock = clock;
+  /**
+   * @param startMs UTC epoch milliseconds as far as known before the first answer
+   * @param elapsedMs milliseconds since any moment; never goes back
+   */
+  constructor(startMs: number, elapsedMs: () => number = () => performance.now()) {
+    this.#elapsedMs = elapsedMs;
+    this.#offsetMs = startMs - elapsedMs();
   }
 
   now(): number {
-    return this.#clock.now() + Math.round(this.#offsetMs);
+    return Math.round(this.#elapsedMs() + this.#offsetMs);
   }
 
   correct(databaseNowMs: number, askedAtMs: number): void {
-    const answeredAtMs = this.#clock.now();
-    // our clock was set meanwhile: the next answer will tell
-    if (answeredAtMs < askedAtMs) return;
-    this.#offsetMs = databaseNowMs - (askedAtMs + answeredAtMs) / 2;
+    this.#offsetMs = databaseNowMs - (askedAtMs + this.#elapsedMs()) / 2;
   }
 
   ask(): number {
-    return this.#clock.now();
+    return this.#elapsedMs();
   }
 }

@@ -43,17 +43,24 @@ const rawTypes = { getTypeParser: () => (text: string) => text };
  * The connections of one process.
  *
  * When no connection can be made, a breaker opens: calls fail at once with `unavailable`, and a single probe looks for
- * Postgres until it is back.
+ * Postgres until it is back. It opens too when everything that was asked has been waiting for a while and a new connection
+ * gets no answer either: a server that is frozen, or behind a network that swallows everything, breaks no connection.
  *
- *     closed ── cannot connect ──▶ open ── the probe's SELECT 1 succeeds ──▶ closed
+ *     closed ── cannot connect ──────────────────────────▶ open ── the probe's SELECT 1 succeeds ──▶ closed
+ *        └───── no answer, and none on a new connection ────▲
  */
 export class Database {
-  readonly #pool: pg.Pool;
+  #pool: pg.Pool;
+  readonly #makePool: () => pg.Pool;
+  readonly #connection: pg.ClientConfig;
   readonly #prepare: boolean;
   readonly #observe: NonNullable<DatabaseOptions['observe']>;
   readonly #probeIntervalMs: number;
   readonly #begin: string;
   #probe: NodeJS.Timeout | undefined;
+  /** Connections in use, and since when. */
+  readonly #busy = new Map<pg.PoolClient, number>();
+  #watch: NodeJS.Timeout | undefined;
   #isOpen = false;
   #closed = false;
   #lastAnswerMs = Number.NEGATIVE_INFINITY;
@@ -79,19 +86,23 @@ export class Database {
           'BEGIN',
           ...Object.entries({ ...timeouts, ...sessionSettings }).map(([k, v]) => `SET LOCAL ${k} = ${v}`),
         ].join('; ');
-    this.#pool = new pg.Pool({
-      connectionTimeoutMillis: settings.connectTimeoutMs,
-      ...connection,
-      ...session,
-      types: rawTypes as unknown as pg.CustomTypesConfig,
-      max: options.poolSize ?? settings.poolSize,
-      idleTimeoutMillis: settings.idleTimeoutMs,
-      maxLifetimeSeconds: settings.connectionLifetimeS,
-      query_timeout: settings.answerTimeoutMs,
-    });
-    // a connection that breaks while nobody uses it, or between two statements of a transaction
-    this.#pool.on('error', (error) => this.#observe('dropped', loggable(error)));
-    this.#pool.on('connect', (client) => client.on('error', () => {}));
+    this.#connection = { connectionTimeoutMillis: settings.connectTimeoutMs, ...connection };
+    this.#makePool = () => {
+      const pool = new pg.Pool({
+        ...this.#connection,
+        ...session,
+        types: rawTypes as unknown as pg.CustomTypesConfig,
+        max: options.poolSize ?? settings.poolSize,
+        idleTimeoutMillis: settings.idleTimeoutMs,
+        maxLifetimeSeconds: settings.connectionLifetimeS,
+        query_timeout: settings.answerTimeoutMs,
+      });
+      // a connection that breaks while nobody uses it, or between two statements of a transaction
+      pool.on('error', (error) => this.#observe('dropped', loggable(error)));
+      pool.on('connect', (client) => client.on('error', () => {}));
+      return pool;
+    };
+    this.#pool = this.#makePool();
   }
 
   /**
@@ -151,6 +162,7 @@ export class Database {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#probe);
+    clearTimeout(this.#watch);
     await this.#pool.end();
   }
 
@@ -172,7 +184,7 @@ export class Database {
       failure = error;
       throw error;
     } finally {
-      client.release(isBroken(failure));
+      this.#release(client, failure);
     }
   }
 
@@ -196,7 +208,7 @@ export class Database {
       if (!isBroken(error)) await client.query('ROLLBACK').catch((lost: unknown) => (failure = lost));
       throw error;
     } finally {
-      client.release(isBroken(failure));
+      this.#release(client, failure);
     }
   }
 
@@ -212,12 +224,18 @@ export class Database {
 
   async #acquire(): Promise<pg.PoolClient> {
     this.assertOpen();
+    const pool = this.#pool;
     try {
-      return await this.#pool.connect();
+      const client = await pool.connect();
+      this.#busy.set(client, performance.now());
+      this.#watchLater();
+      return client;
     } catch (error) {
       this.assertOpen();
-      const { totalCount, idleCount } = this.#pool;
-      const isBusy = totalCount - idleCount >= (this.#pool.options.max ?? settings.poolSize);
+      // it waited on through an outage that is over
+      if (pool !== this.#pool) throw publicFailure(error);
+      const { totalCount, idleCount } = pool;
+      const isBusy = totalCount - idleCount >= (pool.options.max ?? settings.poolSize);
       if (isBusy)
         throw new NotifyError('unavailable', 'all connections to the database are busy; try again', {
           retryAfterMs: 1_000,
@@ -228,11 +246,59 @@ export class Database {
     }
   }
 
+  #release(client: pg.PoolClient, failure: unknown): void {
+    this.#busy.delete(client);
+    client.release(isBroken(failure));
+  }
+
   #open(error: unknown): void {
     if (this.#isOpen || this.#closed) return;
     this.#isOpen = true;
     this.#observe('lost', loggable(error));
+    // connections that nobody uses are no better, and would be found out one by one
+    const before = this.#pool;
+    this.#pool = this.#makePool();
+    before.end().catch(() => {});
+    this.#cutSilent();
     this.#probeLater();
+  }
+
+  /** While connections are in use, sees to it that nobody waits for an answer that will not come. */
+  #watchLater(): void {
+    this.#watch ??= setTimeout(async () => {
+      if (this.#isOpen) this.#cutSilent();
+      else if (this.#silent().length > 0) await this.#check();
+      this.#watch = undefined;
+      if (this.#busy.size > 0 && !this.#closed) this.#watchLater();
+    }, settings.watchIntervalMs).unref();
+  }
+
+  /** Connections that wait for an answer while nobody has had one for a while. */
+  #silent(): pg.PoolClient[] {
+    const beforeMs = performance.now() - settings.freshMs;
+    if (this.#lastAnswerMs > beforeMs) return [];
+    return [...this.#busy].filter(([, sinceMs]) => sinceMs <= beforeMs).map(([client]) => client);
+  }
+
+  /** Is it others' locks that we wait for, or a Postgres that is gone? A new connection tells. */
+  async #check(): Promise<void> {
+    const client = new pg.Client(this.#connection);
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      this.#lastAnswerMs = performance.now();
+    } catch (error) {
+      // whatever Postgres says, it is there to say it
+      if (isAnswer(error)) this.#lastAnswerMs = performance.now();
+      else if (this.#silent().length > 0) this.#open(error);
+    } finally {
+      client.end().catch(() => {});
+    }
+  }
+
+  /** What is under way on them fails as on any connection that breaks. */
+  #cutSilent(): void {
+    for (const client of this.#silent()) (client as unknown as pg.Client).end().catch(() => {});
   }
 
   #probeLater(): void {
@@ -275,6 +341,9 @@ export class Database {
 }
 
 const ping: Statement = { name: 'ping', text: 'SELECT 1' };
+
+/** Whether an error is what the server said, and not the lack of it. */
+const isAnswer = (error: unknown): boolean => error instanceof Error && 'severity' in error;
 
 const isBroken = (error: unknown): boolean => error !== undefined && troubleOf(error) === 'connection';
 

@@ -40,7 +40,15 @@ export const openPostgresStore: OpenStore = async (app, config) => {
       else app.log.warn({ err: error }, 'postgres_connection_dropped');
     },
   });
-  return new PostgresStore(db, new DatabaseClock(app.ambient.clock));
+  const store = new PostgresStore(db, new DatabaseClock(app.ambient.clock.now()));
+  try {
+    // before anything is stored by a clock that is wrong
+    await store.askTime();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return store;
 };
 
 /**

@@ -34,8 +34,8 @@ import { changeInbox } from './changes.ts';
 import { Claims } from './claims.ts';
 import { Coalescer } from './coalesce.ts';
 import { createCalls } from './create.ts';
-import type { Database } from './database.ts';
-import type { StoreClock } from './database-clock.ts';
+import type { Database, Statement } from './database.ts';
+import { databaseNow, type StoreClock } from './database-clock.ts';
 import { getDelivery, listDeliveries } from './delivery-log.ts';
 import { listDevices, registerDevice, removeDevice } from './devices.ts';
 import type { CreateCall } from './drafts.ts';
@@ -46,6 +46,8 @@ import { retryDeliveries } from './retry.ts';
 import { settings } from './settings.ts';
 import { SharedReads } from './shared-reads.ts';
 import { notificationsSince } from './streaming.ts';
+
+const time: Statement = { name: 'time', text: `SELECT ${databaseNow} AS now_ms` };
 
 /** Notifications in Postgres, shared by any number of processes. What is answered is committed. */
 export class PostgresStore implements Store {
@@ -80,6 +82,18 @@ export class PostgresStore implements Store {
       },
       { concurrency: 1, weigh: (call) => call.length, batchWeight: settings.rowsPerFlush },
     );
+  }
+
+  /** By the database's clock, as of the last answer of it. */
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** Learns the time from the database. */
+  async askTime(): Promise<void> {
+    const askedAtMs = this.#clock.ask();
+    const [row] = await this.#safe(this.#db.read(time, []));
+    this.#clock.correct(Number(row?.now_ms), askedAtMs);
   }
 
   async createNotifications(batch: readonly NewNotification[], lease?: Lease): Promise<CreateOutcome[]> {

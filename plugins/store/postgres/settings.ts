@@ -23,8 +23,10 @@ export const settings = {
 
   /** How often one probe looks whether Postgres is back. */
   probeIntervalMs: 500,
-  /** For how long an answer of Postgres proves that it is there. */
+  /** For how long an answer of Postgres proves that it is there; what waits longer has it looked at. */
   freshMs: 1_000,
+  /** How often somebody who waits is thought of. */
+  watchIntervalMs: 500,
   /** How long opening the store waits for a Postgres that is starting. */
   bootWaitMs: 15_000,
 

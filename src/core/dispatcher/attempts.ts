@@ -39,10 +39,15 @@ export type DispatchedStore = Pick<
 interface Held {
   readonly job: Job;
   isUnderWay: boolean;
+  /** Nobody else is given it before. */
+  leasedUntilMs: number;
 }
 
-/** How long an outcome waits that the store did not take, in milliseconds. */
-const recordPauseMs = 1_000;
+/** How long something waits that the store did not take, in milliseconds. */
+const storePauseMs = 1_000;
+
+/** The share of a lease that counts: what it began with was a moment before we were told. */
+const leaseShare = 0.9;
 
 /**
  * The deliveries that this process holds, from lease to outcome: attempts each once, with bounded concurrency per provider, writes
@@ -62,6 +67,8 @@ export class Attempts {
   /** Told when a delivery is let go of. */
   #freed: () => void = () => {};
   #cancelRenewal: (() => void) | undefined;
+  /** Under way because something waits for it. */
+  #renewing: Promise<void> | undefined;
 
   constructor(
     parts: { outbox: DispatchedStore; providers: Providers; ambient: Ambient },
@@ -116,11 +123,12 @@ export class Attempts {
     const provider = this.#providers.get(delivery.channel);
     const limit = this.#limits.get(delivery.channel);
     if (provider === undefined || limit === undefined) return undefined;
-    const held: Held = { job, isUnderWay: false };
+    const held: Held = { job, isUnderWay: false, leasedUntilMs: this.#leasedUntilMs() };
     this.#held.set(delivery.id, held);
     this.#renewLater();
     const outcome = await limit(async () => {
-      // handed back while it waited for its turn
+      await this.#renewIfOver(held);
+      // handed back or lost while it waited for its turn
       if (this.#held.get(delivery.id) !== held) return undefined;
       held.isUnderWay = true;
       return this.#attempt(provider, job);
@@ -202,15 +210,34 @@ export class Attempts {
       } catch (error) {
         if (tries === 1) this.#observer.failed('record an outcome; it is tried again', error);
         if (this.#abort.signal.aborted) return;
-        await new Promise<void>((resolve) => this.#ambient.clock.after(recordPauseMs, resolve));
+        await new Promise<void>((resolve) => this.#ambient.clock.after(storePauseMs, resolve));
       }
     }
   }
 
-  #renewLater(): void {
-    this.#cancelRenewal ??= this.#ambient.clock.after(this.#settings.leaseMs / 3, () => {
+  #leasedUntilMs(): number {
+    return this.#ambient.clock.now() + this.#settings.leaseMs * leaseShare;
+  }
+
+  /**
+   * Asks for a lease again that may have run out while its delivery waited: this process stood still, or was cut off from the
+   * store, and somebody else may have been given it. Until the store answers nothing is sent.
+   */
+  async #renewIfOver(held: Held): Promise<void> {
+    const { clock } = this.#ambient;
+    const { id } = held.job.delivery;
+    while (clock.now() > held.leasedUntilMs && this.#held.get(id) === held) {
+      this.#renewing ??= this.renew().finally(() => {
+        this.#renewing = undefined;
+      });
+      await this.#renewing.catch(() => new Promise<void>((resolve) => clock.after(storePauseMs, resolve)));
+    }
+  }
+
+  #renewLater(inMs = this.#settings.leaseMs / 3): void {
+    this.#cancelRenewal ??= this.#ambient.clock.after(inMs, () => {
       this.#cancelRenewal = undefined;
-      this.renew().catch((error: unknown) => this.#observer.failed('renew leases', error));
+      this.renew().catch((error: unknown) => this.#observer.failed('renew leases; it is tried again', error));
     });
   }
 
@@ -218,14 +245,23 @@ export class Attempts {
   async renew(): Promise<void> {
     const held = [...this.#held.values()];
     if (held.length === 0) return;
+    const leasedUntilMs = this.#leasedUntilMs();
+    let still: boolean[];
+    try {
+      still = await this.#outbox.renewLeases(
+        this.lease,
+        held.map(({ job }) => refOf(job)),
+      );
+    } catch (error) {
+      // well before the leases are over
+      this.#renewLater(this.#settings.leaseMs / 12);
+      throw error;
+    }
     this.#renewLater();
-    const still = await this.#outbox.renewLeases(
-      this.lease,
-      held.map(({ job }) => refOf(job)),
-    );
     held.forEach((one, i) => {
       const { id } = one.job.delivery;
-      if (still[i] === false && !one.isUnderWay && this.#held.get(id) === one) this.#held.delete(id);
+      if (still[i] === true) one.leasedUntilMs = leasedUntilMs;
+      else if (!one.isUnderWay && this.#held.get(id) === one) this.#held.delete(id);
     });
   }
 }

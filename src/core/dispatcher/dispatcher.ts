@@ -5,6 +5,9 @@ import { announce } from './announce.ts';
 import type { Attempts } from './attempts.ts';
 import type { DispatcherSettings } from './settings.ts';
 
+/** A grace that outlasts every lease, in milliseconds. */
+const forEver = Number.MAX_SAFE_INTEGER;
+
 /** What an operator sees of the dispatcher. */
 export interface DispatcherObserver {
   /** The store cannot be asked; said once, and again when it can. */
@@ -36,7 +39,11 @@ export class Dispatcher {
   /** Whether the last claim left something behind for want of room. */
   #hungry = false;
   #isAway = false;
-  #backAtMs: number;
+  /** When the store last answered, while it is there. */
+  #seenAtMs: number;
+  /** Leases that have run out are left to their holders. */
+  #isGrace = false;
+  #cancelGrace: (() => void) | undefined;
 
   constructor(
     parts: { outbox: Outbox; hub: LiveHub; attempts: Attempts; ambient: Ambient },
@@ -49,14 +56,15 @@ export class Dispatcher {
     this.#ambient = parts.ambient;
     this.#settings = settings;
     this.#observer = observer;
-    // whether the store was away before we came is not known
-    this.#backAtMs = parts.ambient.clock.now();
+    this.#seenAtMs = parts.ambient.clock.now();
     parts.attempts.onFreed(() => {
       if (this.#hungry && this.#hasRoom()) this.wake();
     });
   }
 
   start(): void {
+    // whether the store was away before we came is not known
+    this.#beginGrace();
     this.wake();
   }
 
@@ -73,6 +81,7 @@ export class Dispatcher {
   async stop(withinMs: number): Promise<void> {
     this.#stopped = true;
     this.#cancelTimer?.();
+    this.#cancelGrace?.();
     await this.#polling;
     await this.#attempts.stop(withinMs);
   }
@@ -90,10 +99,9 @@ export class Dispatcher {
   /** @returns how long nothing is to be done, in milliseconds */
   async #look(): Promise<number> {
     const { clock } = this.#ambient;
-    const { pollMs, itemsPerPoll, graceMs } = this.#settings;
+    const { pollMs, itemsPerPoll } = this.#settings;
     try {
-      // says first that what we hold is still ours: leases may have run out while nobody could renew them
-      if (this.#isAway) await this.#attempts.renew();
+      if (this.#isAway) await this.#askAgain();
       const items = await this.#outbox.advanceItems(itemsPerPoll);
       announce(this.#hub, items.changes);
       const room = this.#attempts.room();
@@ -102,9 +110,10 @@ export class Dispatcher {
         lease: this.#attempts.lease,
         room,
         suspect: !this.#attempts.holdsSuspect,
-        graceMs: this.#isAway || clock.now() - this.#backAtMs < graceMs ? graceMs : 0,
+        graceMs: this.#isGrace ? forEver : 0,
       });
       this.#isBack();
+      this.#seenAtMs = clock.now();
       for (const { notification, deliveryId, crashes } of deliveries) {
         const delivery = notification.deliveries.find(({ id }) => id === deliveryId);
         if (delivery === undefined) continue;
@@ -123,12 +132,32 @@ export class Dispatcher {
     }
   }
 
+  /** Says first that what we hold is still ours: leases may have run out while nobody could renew them. */
+  async #askAgain(): Promise<void> {
+    await this.#attempts.renew();
+    const awayMs = this.#ambient.clock.now() - this.#seenAtMs;
+    // holders renew three times in a lease; a clock that went back tells nothing
+    if (awayMs < 0 || awayMs > this.#settings.leaseMs / 3) this.#beginGrace();
+  }
+
   /** The store has answered. */
   #isBack(): void {
     if (!this.#isAway) return;
     this.#isAway = false;
-    this.#backAtMs = this.#ambient.clock.now();
     this.#observer.storeBack();
+  }
+
+  /**
+   * Leases ran out because nobody could renew them. However long ago that was, their holders are alive as far as anybody knows,
+   * with messages that they have sent and could not say so: they get time to.
+   */
+  #beginGrace(): void {
+    this.#cancelGrace?.();
+    this.#isGrace = true;
+    this.#cancelGrace = this.#ambient.clock.after(this.#settings.graceMs, () => {
+      this.#isGrace = false;
+      this.wake();
+    });
   }
 
   /** Whether another claim is worth its while: a few at a time would cost as much as many. */

@@ -25,7 +25,7 @@ export interface DispatcherSettings {
   readonly pollMs: number;
   /** Items that appear, come back or expire, at a time. */
   readonly itemsPerPoll: number;
-  /** For so long after the store was away, leases that ran out meanwhile are left to their holders. */
+  /** For so long after a start, and after the store was away, leases that have run out are left to their holders. */
   readonly graceMs: number;
   /** A delivery whose attempts ended so many processes is set aside. */
   readonly crashLimit: number;

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { DeliveryError } from '../../../src/core/channel.ts';
 import { NotifyError } from '../../../src/core/errors.ts';
 import { fakeAmbient } from '../../support/ambient.ts';
-import { type Engine, engine, memoryStore } from '../../support/delivery.ts';
+import { type Engine, engine, memoryStore, mortal } from '../../support/delivery.ts';
 import { FakeProvider } from '../../support/fake-provider.ts';
 
 const minuteMs = 60_000;
@@ -108,14 +108,16 @@ describe('the dispatcher', () => {
   it('takes over what a process that died had under way, once its lease is over', async () => {
     const stalled = new FakeProvider('email');
     stalled.answer = stall;
-    const dead = engine([stalled], { attemptTimeoutMs: 10 * hourMs });
+    const ambient = fakeAmbient();
+    const store = memoryStore(ambient);
+    const process = mortal(store);
+    const dead = engine([stalled], { attemptTimeoutMs: 10 * hourMs }, { ambient, store: process.store });
     void dead.notify();
-    await dead.ambient.clock.advance(0);
+    await ambient.clock.advance(0);
     assert.equal(stalled.sent.length, 1);
-    // it never renews: the process is gone
+    process.die();
     const mail = new FakeProvider('email');
-    dead.store.renewLeases = async () => [];
-    const alive = engine([mail], {}, dead);
+    const alive = engine([mail], {}, { ambient, store });
     alive.dispatcher.start();
     await pass(alive, 44_000);
     assert.equal(mail.sent.length, 0);
@@ -297,20 +299,17 @@ describe('the dispatcher', () => {
   it('sets a delivery aside whose attempts ended three processes', async () => {
     const ambient = fakeAmbient();
     const store = memoryStore(ambient);
-    const renewLeases = store.renewLeases.bind(store);
     for (let life = 0; life < 3; life++) {
       const deadly = new FakeProvider('email');
       deadly.answer = () => new Promise(() => {});
-      const dying = engine([deadly], { attemptTimeoutMs: 10 * hourMs }, { ambient, store });
+      const process = mortal(store);
+      const dying = engine([deadly], { attemptTimeoutMs: 10 * hourMs }, { ambient, store: process.store });
       if (life === 0) void dying.notify();
       else dying.dispatcher.start();
       await pass(dying, 2 * minuteMs);
       assert.equal(deadly.sent.length, 1, `life ${life}`);
-      // from here on it is dead: it neither renews nor asks
-      store.renewLeases = async () => [];
-      void dying.dispatcher.stop(hourMs);
+      process.die();
       await pass(dying, 2 * minuteMs);
-      store.renewLeases = renewLeases;
     }
     const mail = new FakeProvider('email');
     const last = engine([mail], {}, { ambient, store });

@@ -491,6 +491,7 @@ function slowly(store: Store): Store {
 function bound(store: Store): Store {
   return {
     name: store.name,
+    now: () => store.now(),
     createNotifications: (batch) => store.createNotifications(batch),
     getNotification: (owner, id) => store.getNotification(owner, id),
     listNotifications: (owner, query) => store.listNotifications(owner, query),
