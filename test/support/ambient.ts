@@ -70,10 +70,10 @@ export function fakeClock(startMs = defaultStartMs): FakeClock {
   };
 
   return {
-    now: () => nowMs,
+    // a timer's delay may have a fraction, but no clock here tells one
+    now: () => Math.floor(nowMs),
     after(delayMs, task) {
-      // whole milliseconds, as every clock here tells them
-      const timer = { dueMs: nowMs + Math.max(0, Math.ceil(delayMs)), task };
+      const timer = { dueMs: nowMs + Math.max(0, delayMs), task };
       timers.add(timer);
       return () => timers.delete(timer);
     },

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import pg from 'pg';
 import type { UserKey } from '../../../../src/core/glossary.ts';
 import { at, Ground, parallel } from '../../../conformance/store/ground.ts';
 import { fakeAmbient } from '../../../support/ambient.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { openTestStore, postgresForFile } from '../../../support/postgres.ts';
+import { TcpProxy } from '../../../support/tcp-proxy.ts';
 
 // what is acknowledged must survive a crash of the server
 const { postgres, skip } = await postgresForFile({ settings: { synchronous_commit: 'on' } });
@@ -148,14 +150,14 @@ describe('when Postgres goes away', { skip }, () => {
     const dsn = await postgres().database();
     const store = openTestStore(dsn, ambient, {
       poolSize: 1,
-      connection: { connectionString: dsn, connectionTimeoutMillis: 150 },
+      connection: { connectionString: dsn, connectionTimeoutMillis: 1_000 },
     });
     t.after(() => store.close());
     const ground = new Ground(store, ambient);
     const owner = ground.user();
     const item = await ground.add(owner);
     // somebody holds the user's row: a change of this inbox takes the only connection and waits
-    const holder = await import('pg').then(({ default: pg }) => new pg.Client(dsn));
+    const holder = new pg.Client(dsn);
     await holder.connect();
     await holder.query('BEGIN; SELECT FROM notify.users FOR UPDATE');
     const changing = ground.read(owner, item);
@@ -165,5 +167,59 @@ describe('when Postgres goes away', { skip }, () => {
     await holder.end();
     assert.equal((await changing).changed, 1);
     assert.equal((await store.inboxSummary(owner)).unreadCount, 0, 'no breaker opened');
+  });
+
+  it('notices within seconds that nobody answers any more, and goes on when the network does', async (t) => {
+    const ambient = fakeAmbient();
+    const dsn = new URL(await postgres().database());
+    const proxy = await TcpProxy.listen(t, Number(dsn.port));
+    dsn.port = String(proxy.port);
+    const events: string[] = [];
+    const store = openTestStore(dsn.toString(), ambient, {
+      probeIntervalMs: 20,
+      observe: (event) => events.push(event),
+    });
+    t.after(() => store.close());
+    const ground = new Ground(store, ambient);
+    const owner = ground.user();
+    const kept = await ground.add(owner);
+    proxy.stall();
+    // one is under way, and others come after it
+    const startedMs = performance.now();
+    await Promise.all([
+      assert.rejects(store.createNotifications([ground.draft(owner)]), unavailable),
+      parallel(20, () => assert.rejects(store.getNotification(owner, kept.id), unavailable)),
+    ]);
+    const noticedMs = performance.now() - startedMs;
+    assert.ok(noticedMs < 8_000, `after ${noticedMs} ms`);
+    const knownMs = performance.now();
+    await assert.rejects(store.createNotifications([ground.draft(owner)]), unavailable);
+    assert.ok(performance.now() - knownMs < 200, 'at once');
+    assert.ok(events.includes('lost'));
+    proxy.resume();
+    await eventually('the store to be ready', () => store.ready());
+    assert.equal((await store.getNotification(owner, kept.id)).id, kept.id);
+  });
+
+  it('takes the lock of somebody else for no outage', async (t) => {
+    const ambient = fakeAmbient();
+    const dsn = await postgres().database();
+    const events: string[] = [];
+    const store = openTestStore(dsn, ambient, { observe: (event) => events.push(event) });
+    t.after(() => store.close());
+    const ground = new Ground(store, ambient);
+    const owner = ground.user();
+    const item = await ground.add(owner);
+    const holder = new pg.Client(dsn);
+    await holder.connect();
+    await holder.query('BEGIN; SELECT FROM notify.users FOR UPDATE');
+    const startedMs = performance.now();
+    // it waits as long as it may, while nothing else is asked
+    await assert.rejects(ground.read(owner, item), unavailable);
+    assert.ok(performance.now() - startedMs > 4_000);
+    await holder.query('COMMIT');
+    await holder.end();
+    assert.equal((await ground.read(owner, item)).changed, 1);
+    assert.deepEqual(events, []);
   });
 });
