@@ -16,6 +16,7 @@ import channels, {
   type ProviderTable,
   providerRegistry,
 } from '../plugins/channels/index.ts';
+import testProviders from '../plugins/channels/test/index.ts';
 import deliveries from '../plugins/deliveries/index.ts';
 import devices from '../plugins/devices/index.ts';
 import dispatcher from '../plugins/dispatcher/index.ts';
@@ -25,6 +26,8 @@ import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
+import devDeliveries from '../routes/dev/deliveries.ts';
+import devTestProvider from '../routes/dev/test-provider.ts';
 import { answerConnectionError, answerFrameworkError, errorAnswers } from '../routes/errors.ts';
 import events from '../routes/events/index.ts';
 import health, { type Readiness } from '../routes/health/index.ts';
@@ -81,6 +84,9 @@ export interface App extends Listeners {
   close(): Promise<void>;
 }
 
+/** Fastify's own. */
+const defaultPluginTimeoutMs = 10_000;
+
 /**
  * Composes the service: one core instance with all resources, and an instance for each port that is handed core's
  * decorators, so that a producer's route cannot be reached on the public port whatever a hook does.
@@ -96,6 +102,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       // RPCs and streams have log lines of their own, which never hold a URL's access_token
       logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
       genReqId,
+      // it bounds closing too, which may take as long as a stop may
+      pluginTimeout: Math.max(defaultPluginTimeoutMs, config.shutdownTimeoutMs),
       ...options,
     });
 
@@ -141,8 +149,11 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
         clientPort: port(client),
         internalPort: port(internal),
         internalToken: config.auth.internalToken !== undefined,
+        providers: Object.fromEntries([...core.providers].map(([channel, { name }]) => [channel, name])),
       });
       await client.register(playground, { facts });
+      await client.register(devTestProvider);
+      await client.register(devDeliveries);
     }
     client.addHook('preClose', () => core.liveHub.drain(stop.drainWindowMs));
 
@@ -218,6 +229,7 @@ async function buildCore(
     for (const module of modules) if (module.core) await core.register(module.core);
     await core.register(auth, { auth: config.auth });
     await core.register(store, { config, drivers });
+    await core.register(testProviders);
     await core.register(channels, { config, table });
     await core.register(backplane, { config });
     await core.register(liveHub, { live: config.live });
@@ -242,6 +254,7 @@ const shared = [
   'meters',
   'scrape',
   'providers',
+  'testProviders',
   'liveHub',
   'notifier',
   'deliveries',

@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Built, type Choices, choosing, type Read, type Refuse, readChoices } from './config/choices.ts';
 import { checkRules } from './config/rules.ts';
-import { type Config, type ConfigDraft, schema, variableNames } from './config/schema.ts';
+import { type Config, type ConfigDraft, schema, testProvider, variableNames } from './config/schema.ts';
 import {
   type Block,
   type Choice,
@@ -21,7 +21,7 @@ export { parseDuration } from './config/duration.ts';
 export { InvalidValue } from './config/invalid.ts';
 export { type PostgresDsn, parsePostgresDsn } from './config/postgres-dsn.ts';
 export type { Config } from './config/schema.ts';
-export { variableNames } from './config/schema.ts';
+export { testProvider, variableNames } from './config/schema.ts';
 export { type Feature, features } from './config/variable.ts';
 
 /** One variable that is wrong. */
@@ -101,7 +101,11 @@ function readSettings(settings: Settings, context: Context, within?: Choice): Re
 }
 
 function readBlock({ choice, settings }: Block<Settings>, context: Context) {
-  return isChosen(choice, context.choices) ? readSettings(settings, context, choice) : undefined;
+  const { of, name } = choice;
+  const chosen = context.choices[of];
+  // what every provider of a channel needs, one that sends nothing does not
+  const isNeeded = name === undefined ? chosen.some((one) => one !== testProvider) : chosen.includes(name);
+  return isNeeded ? readSettings(settings, context, choice) : undefined;
 }
 
 function isChosen({ of, name }: Choice, choices: Choices): boolean {

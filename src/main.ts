@@ -1,6 +1,8 @@
 import { type App, buildApp, built } from './app.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
+import { devBanner } from './dev/banner.ts';
 import type { EmbeddedPostgres } from './dev/embedded-postgres.ts';
+import { channelsOfTestProvider, testProvidersFor } from './dev/test-providers.ts';
 import { createLogger } from './logger.ts';
 
 const oldestNode = [24, 12] as const;
@@ -18,6 +20,9 @@ async function main(): Promise<void> {
     );
 
   const isDev = process.argv.includes('--dev');
+  const hasTestProviders = process.argv.includes('--test-providers');
+  if (hasTestProviders && !isDev)
+    return fail('--test-providers is for development, since they send nothing; use it with --dev');
   let database: EmbeddedPostgres | undefined;
   if (process.argv.includes('--postgres')) {
     if (!isDev) return fail('--postgres starts a database for development; use it with --dev');
@@ -31,6 +36,7 @@ async function main(): Promise<void> {
   const config = readConfig({
     ...(isDev && { NOTIFY_AUTH_DEV_MODE: 'true' }),
     ...process.env,
+    ...(hasTestProviders && testProvidersFor(process.env)),
     ...(database && {
       NOTIFY_STORE_DRIVER: 'postgres',
       NOTIFY_POSTGRES_DSN: database.dsn(),
@@ -55,6 +61,12 @@ async function main(): Promise<void> {
   if (config.auth.devMode)
     logger.warn(
       'dev_mode: anyone can act as any user with dev:<user>:<tenant>; never expose this to a network',
+    );
+  const channels = channelsOfTestProvider(config);
+  if (channels.length > 0)
+    logger.warn(
+      { channels },
+      'test_provider: nothing is sent on these channels; the playground shows what would be',
     );
 
   let app: App | undefined;
@@ -94,7 +106,7 @@ async function main(): Promise<void> {
     const ports = await app.listen();
     logger.info({ ...ports, boot_ms: Math.round(performance.now() - started) }, 'server_listen');
     flush();
-    if (isDev) process.stderr.write(banner(ports, config.auth.internalToken, database?.folder));
+    if (isDev) process.stderr.write(devBanner(ports, config, database?.folder));
   } catch (error) {
     if (stoppingSince !== undefined) return; // a port that a stop has closed cannot be opened
     logger.fatal({ err: error }, 'boot_failed');
@@ -125,22 +137,5 @@ function fail(message: string): undefined {
   process.exitCode = 1;
   return undefined;
 }
-
-const banner = (
-  ports: { client: number; internal: number },
-  internalToken: string | undefined,
-  folder: string | undefined,
-): string => `
-  notify is running in dev mode${folder === undefined ? '; its inbox is gone when it stops (keep it: npm run dev -- --postgres)' : `, with Postgres in ${folder}`}.
-
-  Playground   http://localhost:${ports.client}/?user=alice&tenant=demo
-
-  Then send alice a notification:
-
-  curl http://localhost:${ports.internal}/elloloop.notify.v1.NotificationInternalService/Notify \\
-    -H 'content-type: application/json' \\${internalToken === undefined ? '' : '\n    -H "x-notify-internal-token: $NOTIFY_INTERNAL_TOKEN" \\'}
-    -d '{"tenantId":"demo","notificationId":"hello-1","userIds":["alice"],"title":"Hello","body":"It works."}'
-
-`;
 
 await main();

@@ -318,6 +318,38 @@ describe('NOTIFY_PLUGINS', () => {
   });
 });
 
+describe('--test-providers', () => {
+  it('gives every channel without a provider the test provider, and says so', async (t) => {
+    const env = { NOTIFY_SMS_PROVIDER: 'none' };
+    const notify = new NotifyProcess(t, env, ['--dev', '--test-providers']);
+    const url = await notify.listening();
+    const channels = ['email', 'whatsapp', 'web_push', 'mobile_push', 'chat'];
+    const [line] = notify.lines(
+      'test_provider: nothing is sent on these channels; the playground shows what would be',
+    );
+    assert.deepEqual([line?.level, line?.channels], ['WARN', channels]);
+    await eventually('the banner', () =>
+      notify.stderr.includes(`The test provider takes ${channels.join(', ')}: `),
+    );
+    assert.equal((await call(url.internal, procedures.notify, byEmail('x'))).body.delivered, 1);
+  });
+
+  it('is refused without dev mode', async (t) => {
+    for (const [args, env, words] of [
+      [['--test-providers'], {}, /^--test-providers is for development, .* use it with --dev$/m],
+      [
+        ['--dev', '--test-providers'],
+        { NOTIFY_AUTH_DEV_MODE: 'false' },
+        /NOTIFY_CHAT_PROVIDER: "test" sends nothing/,
+      ],
+    ] as const) {
+      const notify = new NotifyProcess(t, env, args);
+      assert.deepEqual(await notify.exited, { code: 1, signal: null });
+      assert.match(notify.stderr, words);
+    }
+  });
+});
+
 describe('npm run dev', () => {
   const hasNpm = spawnSync('npm', ['--version']).status === 0;
 

@@ -3,6 +3,7 @@ import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import type { OpenProvider } from './open.ts';
+import { testProvider } from './test/provider.ts';
 
 export type { OpenProvider } from './open.ts';
 
@@ -10,8 +11,14 @@ export type { OpenProvider } from './open.ts';
  * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.
  * A provider is one file in <channel>/ and one line here.
  */
-export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> =
-  {};
+export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
+  email: { test: testProvider('email') },
+  sms: { test: testProvider('sms') },
+  whatsapp: { test: testProvider('whatsapp') },
+  web_push: { test: testProvider('web_push') },
+  mobile_push: { test: testProvider('mobile_push') },
+  chat: { test: testProvider('chat') },
+};
 
 /** Providers by channel and name, as the table above and modules fill it. */
 export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
@@ -57,5 +64,5 @@ export default fp<{ config: Config; table: ProviderTable }>(
     }
     app.decorate('providers', active);
   },
-  { name: 'providers', dependencies: ['provider-registry'] },
+  { name: 'providers', dependencies: ['provider-registry', 'test-providers'] },
 );

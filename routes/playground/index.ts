@@ -12,6 +12,8 @@ export interface PlaygroundFacts {
   readonly internalPort: number;
   /** Whether Notify asks for a token; the page never sees which. */
   readonly internalToken: boolean;
+  /** The active provider's name, by channel that has one. */
+  readonly providers: Readonly<Record<string, string>>;
 }
 
 /** GET / in dev mode: a page to try the service with. What it sends goes through the same code as Notify. */

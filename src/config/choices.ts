@@ -1,6 +1,6 @@
 import type { Channel } from '../core/glossary.ts';
 import { quote } from './invalid.ts';
-import { knownProviders, knownStores, schema } from './schema.ts';
+import { knownProviders, knownStores, schema, testProvider } from './schema.ts';
 import { oneOf } from './types.ts';
 import type { Choice, Feature, ProviderChannel, Variable } from './variable.ts';
 
@@ -29,6 +29,8 @@ interface Names {
   readonly built: readonly string[];
   /** Whether a name that is not known may still come from elsewhere. */
   readonly open: boolean;
+  /** A name that only dev mode may take. */
+  readonly refused?: string;
   /** The word for nothing, where that is a choice. */
   readonly none?: string;
 }
@@ -40,6 +42,9 @@ interface Names {
 export function readChoices(read: Read, built: Built, refuse: Refuse): Choices {
   const modules = read('NOTIFY_PLUGINS') !== undefined;
   const file = read('NOTIFY_HTTP_PROVIDERS') !== undefined;
+  const devMode = schema.auth.devMode.type.safeParse(read(schema.auth.devMode.name) ?? 'false');
+  // what is neither true nor false is refused where all variables are read
+  const production = devMode.data === false ? { refused: testProvider } : {};
 
   function choose(variable: Variable<unknown>, names: Names): readonly string[] {
     const parsed = variable.type.safeParse(read(variable.name) ?? variable.default ?? '');
@@ -56,6 +61,7 @@ export function readChoices(read: Read, built: Built, refuse: Refuse): Choices {
       built: built.providers[channel] ?? [],
       open: modules || (channel === 'chat' && file),
       none: 'none',
+      ...production,
     };
     return [channel, choose(schema.providers[channel], names)] as const;
   });
@@ -65,7 +71,11 @@ export function readChoices(read: Read, built: Built, refuse: Refuse): Choices {
   };
 }
 
-function wrongName(name: string, { known, built, open, none }: Names): string | undefined {
+function wrongName(name: string, names: Names): string | undefined {
+  const { known, open, none, refused } = names;
+  if (name === refused)
+    return `${quote(name)} sends nothing and is for dev mode only; name a real provider or none, or set NOTIFY_AUTH_DEV_MODE=true on your own machine`;
+  const built = names.built.filter((one) => one !== refused);
   if (built.includes(name)) return undefined;
   const always = none === undefined ? [] : [none];
   if (known.includes(name)) {

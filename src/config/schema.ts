@@ -26,6 +26,9 @@ export const knownProviders = {
   chat: ['slack', 'discord', 'teams', 'telegram', 'ntfy', 'gotify', 'apprise'],
 } as const;
 
+/** A provider of every channel that sends nothing. For dev mode only. */
+export const testProvider = 'test';
+
 const retryFor = 'email=24h,sms=4h,whatsapp=4h,web_push=24h,mobile_push=24h,webhook=72h,chat=24h';
 
 export const schema = {

@@ -46,6 +46,19 @@ export interface Answer {
   readonly message: string;
 }
 
+/** One delivery as the test mailbox shows it. */
+export interface ShownMail {
+  readonly channel: string;
+  readonly destination: string;
+  readonly title: string;
+  readonly body: string;
+  readonly outcome: string;
+  /** How often the test provider got it. */
+  readonly tries: number;
+  /** The idempotency key. */
+  readonly key: string;
+}
+
 /** One line of the event log, newest first. */
 export interface LogLine {
   readonly kind: string;
@@ -157,6 +170,72 @@ export class PlaygroundPage {
   async send(draft: Draft = {}): Promise<Answer> {
     await this.fill(draft);
     return this.#answerAfter(() => this.at('send').click());
+  }
+
+  /** Checks the channels to send by, and fills in addresses; '' leaves the page's own. In-app only if it is named. */
+  async chooseWays(ways: Readonly<Record<string, string>>): Promise<void> {
+    await this.at('way-in_app').setChecked('in_app' in ways);
+    for (const [channel, address] of Object.entries(ways)) {
+      await this.at(`way-${channel}`).check();
+      if (address !== '') await this.at(`address-${channel}`).fill(address);
+    }
+  }
+
+  /** Says in the form of the test mailbox what messages meet. @param channel '' for every one */
+  async setScene(channel: string, next: string, count = ''): Promise<void> {
+    await this.at('outage-channel').selectOption(channel);
+    await this.at('outage-next').selectOption(next);
+    await this.at('outage-count').selectOption(count);
+    await this.at('outage-apply').click();
+  }
+
+  /** What the test mailbox says of outages; '' where there is none. */
+  async outageText(): Promise<string> {
+    return (await this.at('outages').isVisible())
+      ? ((await this.at('outages-text').textContent()) ?? '')
+      : '';
+  }
+
+  /** The newest delivery in the test mailbox that goes to a destination. */
+  mailTo(destination: string): Locator {
+    const to = this.at('mail-destination').filter({ hasText: exactly(destination) });
+    return this.at('mail').filter({ has: to }).first();
+  }
+
+  /** Waits until a delivery has an outcome: waiting, accepted, failed, refused or aborted. */
+  async waitForMail(destination: string, outcome: string): Promise<void> {
+    await this.mailTo(destination)
+      .and(this.page.locator(`[data-outcome="${outcome}"]`))
+      .waitFor();
+  }
+
+  /** The deliveries of the test mailbox in the order shown. */
+  async mail(): Promise<ShownMail[]> {
+    return this.at('mail').evaluateAll((letters) =>
+      letters.map((letter) => {
+        const text = (name: string) =>
+          letter.querySelector(`[data-testid="mail-${name}"]`)?.textContent ?? '';
+        const data = (name: string) => letter.getAttribute(`data-${name}`) ?? '';
+        return {
+          channel: data('channel'),
+          destination: text('destination'),
+          title: text('title'),
+          body: text('body'),
+          outcome: data('outcome'),
+          tries: Number(data('tries')),
+          key: data('key'),
+        };
+      }),
+    );
+  }
+
+  /** Opens a delivery's attempts and waits until it says a status. @returns a line for each attempt */
+  async attemptsOf(destination: string, status: string): Promise<string[]> {
+    const letter = this.mailTo(destination);
+    const details = letter.locator('[data-testid="mail-details"]');
+    if ((await details.getAttribute('open')) === null) await letter.locator('summary').click();
+    await letter.locator(`[data-testid="mail-status"][data-status="${status}"]`).waitFor();
+    return letter.locator('[data-testid="mail-attempts"] li').allTextContents();
   }
 
   /** Repeats the last send with its id. @returns the answer */

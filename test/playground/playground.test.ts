@@ -6,7 +6,8 @@ import { as, build, call, procedures } from '../support/build.ts';
 import { eventually } from '../support/eventually.ts';
 import { NotifyProcess } from '../support/process.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
-import { PlaygroundPage } from './page.ts';
+import type { PlaygroundPage } from './page.ts';
+import { openTab } from './tab.ts';
 
 describe('the playground in a browser', { skip: noChromium }, () => {
   let browser: Browser;
@@ -15,24 +16,7 @@ describe('the playground in a browser', { skip: noChromium }, () => {
   });
   after(() => browser.close());
 
-  /** A tab in a profile of its own. Errors of the page fail the test. */
-  async function tab(t: TestContext, options: BrowserContextOptions = {}): Promise<PlaygroundPage> {
-    const context = await browser.newContext(options);
-    context.setDefaultTimeout(15_000);
-    const page = await context.newPage();
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(String(error)));
-    page.on('console', (message) => {
-      // the browser itself reports answers and connections that fail; the page shows them
-      const isNetwork = /^Failed to load resource|net::ERR_/.test(message.text());
-      if (message.type() === 'error' && !isNetwork) errors.push(message.text());
-    });
-    t.after(async () => {
-      await context.close();
-      assert.deepEqual(errors, []);
-    });
-    return new PlaygroundPage(page);
-  }
+  const tab = (t: TestContext, options: BrowserContextOptions = {}) => openTab(t, browser, options);
 
   /** A server process. @returns where it is, and a call of Notify */
   async function start(t: TestContext, ports: Readonly<Record<string, string>> = {}) {

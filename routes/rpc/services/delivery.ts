@@ -1,6 +1,7 @@
+import { create, toJson } from '@bufbuild/protobuf';
 import type { FastifyInstance } from 'fastify';
 import { type DeliveryChannel, DeliveryStatus } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
-import { DeliveryService } from '../../../proto/gen/notify/v1/delivery_pb.ts';
+import { DeliveryService, GetDeliveryResponseSchema } from '../../../proto/gen/notify/v1/delivery_pb.ts';
 import { invalidArgument } from '../../../src/core/errors.ts';
 import type { Channel } from '../../../src/core/glossary.ts';
 import type { RpcService, UnaryMethods } from '../call.ts';
@@ -30,6 +31,15 @@ export function deliveryService(app: FastifyInstance): RpcService {
     desc: DeliveryService,
     unary: unary as unknown as RpcService['unary'],
     authenticate: producerOnly(app),
+  };
+}
+
+/** GetDelivery in JSON, for pages of our own. */
+export function deliveryJson(app: FastifyInstance): (tenantId: string, id: string) => Promise<string> {
+  return async (tenantId, id) => {
+    const delivery = deliveryToWire(await app.deliveries.get(tenantId, id));
+    const response = create(GetDeliveryResponseSchema, { delivery });
+    return JSON.stringify(toJson(GetDeliveryResponseSchema, response, { alwaysEmitImplicit: true }));
   };
 }
 

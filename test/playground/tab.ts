@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
+import { PlaygroundPage } from './page.ts';
+
+/** A tab in a profile of its own. Errors of the page fail the test. */
+export async function openTab(
+  t: TestContext,
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<PlaygroundPage> {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => {
+    // the browser itself reports answers and connections that fail; the page shows them
+    const isNetwork = /^Failed to load resource|net::ERR_/.test(message.text());
+    if (message.type() === 'error' && !isNetwork) errors.push(message.text());
+  });
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(errors, []);
+  });
+  return new PlaygroundPage(page);
+}
