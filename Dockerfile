@@ -16,8 +16,6 @@ COPY routes ./routes
 COPY proto ./proto
 COPY drizzle ./drizzle
 COPY migrations ./migrations
-COPY drizzle ./drizzle
-COPY migrations ./migrations
 USER node
 EXPOSE 8080 8081 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
