@@ -107,7 +107,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       ...options,
     });
 
-  const core = await buildCore(create(), config, overrides, modules);
+  // opening the store has time-outs of its own: a Postgres that is starting is waited for, and a migration may take minutes
+  const core = await buildCore(create({ pluginTimeout: 0 }), config, overrides, modules);
   const parts: FastifyInstance[] = [core];
   const closeAll = async () => {
     // in reverse: the ops port was added last and closes last, after core
