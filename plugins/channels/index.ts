@@ -3,6 +3,7 @@ import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import type { OpenProvider } from './open.ts';
+import { openTwilio } from './twilio/index.ts';
 import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
@@ -12,6 +13,8 @@ export type { OpenProvider } from './open.ts';
  * A provider is one file in <channel>/ and one line here.
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
+  sms: { twilio: openTwilio('sms') },
+  whatsapp: { twilio: openTwilio('whatsapp') },
   webhook: { webhook: openWebhook },
 };
 
