@@ -20,12 +20,14 @@ import testProviders from '../plugins/channels/test/index.ts';
 import deliveries from '../plugins/deliveries/index.ts';
 import devices from '../plugins/devices/index.ts';
 import dispatcher from '../plugins/dispatcher/index.ts';
+import egress from '../plugins/egress/index.ts';
 import inbox from '../plugins/inbox/index.ts';
 import liveHub from '../plugins/live-hub/index.ts';
 import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
+import webhookKeys from '../plugins/webhook-keys/index.ts';
 import devDeliveries from '../routes/dev/deliveries.ts';
 import devTestProvider from '../routes/dev/test-provider.ts';
 import { answerConnectionError, answerFrameworkError, errorAnswers } from '../routes/errors.ts';
@@ -39,6 +41,7 @@ import { inboxService } from '../routes/rpc/services/inbox.ts';
 import { notificationClient } from '../routes/rpc/services/notification-client.ts';
 import { notificationInternal } from '../routes/rpc/services/notification-internal.ts';
 import { producer } from '../routes/rpc/services/producer.ts';
+import { recipient } from '../routes/rpc/services/recipient.ts';
 import type { Built, Config } from './config.ts';
 import type { Ambient } from './core/ambient.ts';
 import type { DispatcherSettings } from './core/dispatcher/settings.ts';
@@ -55,7 +58,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'retry'],
+  features: ['plugins', 'retry', 'webhook'],
 };
 
 /** What tests and embedders may replace. */
@@ -142,7 +145,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 
     const internal = await listener(limits);
     await internal.register(rpc, {
-      services: [notificationInternal(internal), producer(internal), deliveryService(internal)],
+      services: [
+        notificationInternal(internal),
+        producer(internal),
+        deliveryService(internal),
+        recipient(internal),
+      ],
     });
 
     if (config.auth.devMode) {
@@ -231,6 +239,8 @@ async function buildCore(
     await core.register(auth, { auth: config.auth });
     await core.register(store, { config, drivers });
     await core.register(testProviders);
+    await core.register(egress, { config });
+    await core.register(webhookKeys, { config });
     await core.register(channels, { config, table });
     await core.register(backplane, { config });
     await core.register(liveHub, { live: config.live });
@@ -257,6 +267,7 @@ const shared = [
   'providers',
   'testProviders',
   'liveHub',
+  'webhookKeys',
   'notifier',
   'deliveries',
   'inbox',

@@ -4,6 +4,8 @@ import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import type { OpenProvider } from './open.ts';
 import { testProvider } from './test/provider.ts';
+import { openTwilio } from './twilio/index.ts';
+import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
 
@@ -13,10 +15,11 @@ export type { OpenProvider } from './open.ts';
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
   email: { test: testProvider('email') },
-  sms: { test: testProvider('sms') },
-  whatsapp: { test: testProvider('whatsapp') },
+  sms: { twilio: openTwilio('sms'), test: testProvider('sms') },
+  whatsapp: { twilio: openTwilio('whatsapp'), test: testProvider('whatsapp') },
   web_push: { test: testProvider('web_push') },
   mobile_push: { test: testProvider('mobile_push') },
+  webhook: { webhook: openWebhook },
   chat: { test: testProvider('chat') },
 };
 
@@ -48,7 +51,10 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
     const active = new Map<Channel, ChannelProvider>();
-    for (const [channel, names] of Object.entries(config.providers) as [Channel, readonly string[]][]) {
+    // no variable names the webhook channel's provider: its secret switches it on
+    const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
+    const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
+    for (const [channel, names] of chosen) {
       const [name, ...others] = names;
       if (name === undefined) continue;
       if (others.length > 0)
@@ -64,5 +70,8 @@ export default fp<{ config: Config; table: ProviderTable }>(
     }
     app.decorate('providers', active);
   },
-  { name: 'providers', dependencies: ['provider-registry', 'test-providers'] },
+  {
+    name: 'providers',
+    dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry', 'test-providers'],
+  },
 );
