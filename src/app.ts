@@ -52,7 +52,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'retry'],
+  features: ['plugins', 'redis', 'retry'],
 };
 
 /** What tests and embedders may replace. */

@@ -11,6 +11,7 @@ import type { OpenTransport } from './open.ts';
 export const transports: Readonly<Record<string, OpenTransport>> = {
   // its libraries take a third of a boot that does not need them
   postgres: async (app, config) => (await import('./postgres/index.ts')).openPostgresTransport(app, config),
+  redis: async (app, config) => (await import('./redis/index.ts')).openRedisTransport(app, config),
 };
 
 declare module 'fastify' {
@@ -27,17 +28,28 @@ const presenceKey = (owner: UserKey): string =>
 /** How often the store is looked at while the replicas cannot hear each other, in milliseconds. */
 const checkMs = 1_000;
 
+/** By what the replicas hear each other; undefined where the store cannot be shared, so that there are none. */
+function transportFor({ store, redisUrl }: Config): string | undefined {
+  if (store.driver === 'memory') return undefined;
+  if (redisUrl !== undefined) return 'redis';
+  return store.driver === 'postgres' ? 'postgres' : undefined;
+}
+
 /** What carries live messages to the other replicas. It connects once the live hub is there to be told. */
 export default fp<{ config: Config }>(
   async (app, { config }) => {
-    const name = config.store.driver === 'postgres' ? 'postgres' : undefined;
+    const { log, ambient } = app;
+    const name = transportFor(config);
     const open = name === undefined ? undefined : transports[name];
     if (open === undefined) {
+      if (config.redisUrl !== undefined)
+        log.warn(
+          'NOTIFY_REDIS_URL is not used: a memory store is not shared, so there are no other replicas',
+        );
       app.decorate('peers', undefined);
       return;
     }
     const transport = await open(app, config);
-    const { log, ambient } = app;
     const backplane = new Backplane(transport, ambient, backplaneDefaults, {
       connected: () => log.info({ transport: transport.name }, 'backplane_connected'),
       lost: (error) =>

@@ -232,7 +232,8 @@ export const schema = {
   workers: setting('NOTIFY_WORKERS', t.integer(1, 1024), '1', { feature: 'workers' }),
   console: setting('NOTIFY_CONSOLE', t.boolean, 'false', { feature: 'console' }),
   templatesDir: optional('NOTIFY_TEMPLATES_DIR', t.text, { feature: 'templates_dir' }),
-  redisUrl: optional('NOTIFY_REDIS_URL', t.url('redis', 'rediss'), { feature: 'redis' }),
+  /** Carries live messages between replicas. */
+  redisUrl: optional('NOTIFY_REDIS_URL', t.redisUrl, { feature: 'redis' }),
 };
 
 /** The service's settings. A block of a driver or provider is undefined unless that one is chosen. */
