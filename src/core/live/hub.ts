@@ -1,4 +1,4 @@
-import type { Ambient, Clock } from '../ambient.ts';
+import { type Ambient, type Clock, isUuid } from '../ambient.ts';
 import { NotifyError } from '../errors.ts';
 import type { InboxSummary, Notification, UserKey } from '../glossary.ts';
 import type { Outcome } from '../outbox.ts';
@@ -177,15 +177,18 @@ export class LiveHub implements SessionHost {
   /** The same for the sessions of this replica. @returns to how many it went */
   heardHint(owners: readonly UserKey[], hint: Hint): number {
     const sessions = owners.flatMap((owner) => [...(this.#users.get(userKey(owner)) ?? [])]);
-    for (const session of sessions) session.hint(hint);
+    // one that waits for it already is sent it again by the publication that came first
+    const fresh = sessions.filter((session) => session.hint(hint));
     const { retryIntervalMs, retryMaxAttempts } = this.settings;
-    this.#redeliver(sessions, hint.idempotencyKey, retryIntervalMs > 0 ? retryMaxAttempts : 0);
+    this.#redeliver(fresh, hint.idempotencyKey, retryIntervalMs > 0 ? retryMaxAttempts : 0);
     return sessions.length;
   }
 
   /** Stops a hint's redelivery to one session of this user. Unknown pairs are fine. */
   acknowledgeHint(owner: UserKey, sessionId: string, idempotencyKey: string): void {
-    if (!this.#sessions.has(sessionId)) this.#peers.acknowledged(owner, sessionId, idempotencyKey);
+    // a session's id is a UUID: anything else is nobody's, and may be too long to be told
+    if (!this.#sessions.has(sessionId) && isUuid(sessionId))
+      this.#peers.acknowledged(owner, sessionId, idempotencyKey);
     this.heardAck(owner, sessionId, idempotencyKey);
   }
 
