@@ -28,6 +28,8 @@ export class BackplanePeers implements Peers {
   #hub: LiveHub | undefined;
   readonly #clock: Clock;
   readonly #checkMs: number;
+  /** Other replicas of which it is not known whom they hold. */
+  readonly #asked = new Set<string>();
   #due: (() => void) | undefined;
   #cancelWatch: (() => void) | undefined;
   #telling: (() => void) | undefined;
@@ -50,14 +52,17 @@ export class BackplanePeers implements Peers {
     this.#watch();
     await this.#backplane.open({
       message: (message, from) => this.#heard(message, from),
-      peerFound: (peer) => this.#backplane.send({ kind: 'hello', to: peer }),
-      peerLost: (peer) => this.#presence.forget(peer),
+      peerFound: (peer) => this.#ask(peer),
+      peerLost: (peer) => {
+        this.#asked.delete(peer);
+        this.#presence.forget(peer);
+      },
       missed: (from) => {
         hub.checkAll();
         if (from === undefined) return;
         // it may have been a session that opened or closed
         this.#presence.doubt(from);
-        this.#backplane.send({ kind: 'hello', to: from });
+        this.#ask(from);
       },
     });
   }
@@ -124,12 +129,19 @@ export class BackplanePeers implements Peers {
     this.#sendHint(owners.slice(half), hint);
   }
 
-  /** While nothing can be heard, the store is looked at instead. */
+  /** While nothing can be heard, the store is looked at instead. Who has not answered is asked again. */
   #watch(): void {
     this.#cancelWatch = this.#clock.after(this.#checkMs, () => {
       this.#watch();
       if (!this.#backplane.isConnected) this.#hub?.checkAll();
+      else for (const peer of this.#asked) this.#ask(peer);
     });
+  }
+
+  /** Asks a replica for all that it holds, until it has said so: a question may be lost, and an answer too. */
+  #ask(peer: string): void {
+    this.#asked.add(peer);
+    this.#backplane.send({ kind: 'hello', to: peer });
   }
 
   #count(owner: UserKey, step: number): void {
@@ -187,7 +199,7 @@ export class BackplanePeers implements Peers {
         hub.heardTaken(message.ids);
         break;
       case 'presence':
-        this.#presence.heard(from, message);
+        if (this.#presence.heard(from, message)) this.#asked.delete(from);
         break;
       case 'hello':
         if (message.to === '' || message.to === this.#backplane.id) this.#answer();

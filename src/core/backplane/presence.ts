@@ -32,8 +32,9 @@ export class Presence {
   /**
    * What a peer says of its sessions. Whom a whole list does not name is not held any more: until its last part is here nobody is
    * forgotten, or there would be a moment in which they are told nothing.
+   * @returns whether this was the end of a whole list
    */
-  heard(peer: string, { users, first, last }: Extract<Message, { kind: 'presence' }>): void {
+  heard(peer: string, { users, first, last }: Extract<Message, { kind: 'presence' }>): boolean {
     const known: Known = this.#byPeer.get(peer) ?? { counts: new Map(), listed: undefined };
     this.#byPeer.set(peer, known);
     if (first) known.listed = new Set();
@@ -41,9 +42,10 @@ export class Presence {
       known.listed?.add(key);
       this.#set(known, key, count);
     }
-    if (!last || known.listed === undefined) return;
+    if (!last || known.listed === undefined) return false;
     for (const key of [...known.counts.keys()]) if (!known.listed.has(key)) this.#set(known, key, 0);
     known.listed = undefined;
+    return true;
   }
 
   /** A part of a peer's list may be lost: what it does not name is no longer taken for gone. */
