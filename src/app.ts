@@ -38,6 +38,7 @@ import { notificationInternal } from '../routes/rpc/services/notification-intern
 import { producer } from '../routes/rpc/services/producer.ts';
 import type { Built, Config } from './config.ts';
 import type { Ambient } from './core/ambient.ts';
+import type { Transport } from './core/backplane/transport.ts';
 import type { DispatcherSettings } from './core/dispatcher/settings.ts';
 import type { Channel } from './core/glossary.ts';
 import { http1AndHttp2, type ListenerLimits } from './listener.ts';
@@ -64,6 +65,8 @@ export interface Overrides {
   readonly pressure?: PressureLimits;
   readonly listener?: Partial<ListenerLimits>;
   readonly dispatcher?: Partial<DispatcherSettings>;
+  /** Stands between the replicas: a test loses there what it likes. */
+  readonly wrapTransport?: (transport: Transport) => Transport;
 }
 
 /** The listeners' own addresses, once they listen. */
@@ -219,7 +222,7 @@ async function buildCore(
     await core.register(auth, { auth: config.auth });
     await core.register(store, { config, drivers });
     await core.register(channels, { config, table });
-    await core.register(backplane, { config });
+    await core.register(backplane, { config, wrap: overrides.wrapTransport });
     await core.register(liveHub, { live: config.live });
     await core.register(dispatcher, { config, settings: overrides.dispatcher });
     await core.register(notifier, { config });

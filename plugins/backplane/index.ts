@@ -3,6 +3,7 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import { Backplane, backplaneDefaults } from '../../src/core/backplane/backplane.ts';
 import { BackplanePeers } from '../../src/core/backplane/backplane-peers.ts';
+import type { Transport } from '../../src/core/backplane/transport.ts';
 import type { UserKey } from '../../src/core/glossary.ts';
 import { userKey } from '../../src/core/user-key.ts';
 import type { OpenTransport } from './open.ts';
@@ -36,8 +37,8 @@ function transportFor({ store, redisUrl }: Config): string | undefined {
 }
 
 /** What carries live messages to the other replicas. It connects once the live hub is there to be told. */
-export default fp<{ config: Config }>(
-  async (app, { config }) => {
+export default fp<{ config: Config; wrap?: ((transport: Transport) => Transport) | undefined }>(
+  async (app, { config, wrap = (transport) => transport }) => {
     const { log, ambient } = app;
     const name = transportFor(config);
     const open = name === undefined ? undefined : transports[name];
@@ -49,7 +50,7 @@ export default fp<{ config: Config }>(
       app.decorate('peers', undefined);
       return;
     }
-    const transport = await open(app, config);
+    const transport = wrap(await open(app, config));
     const backplane = new Backplane(transport, ambient, backplaneDefaults, {
       connected: () => log.info({ transport: transport.name }, 'backplane_connected'),
       lost: (error) =>
