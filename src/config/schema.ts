@@ -91,6 +91,10 @@ export const schema = {
     /** A stream's nominal life. 0: no end. */
     maxAgeMs: setting('NOTIFY_LIVE_MAX_AGE', t.timer(), '1h'),
     maxStreamsPerUser: setting('NOTIFY_LIVE_MAX_STREAMS_PER_USER', t.integer(1), '20'),
+    /** Of this process. */
+    maxStreams: setting('NOTIFY_LIVE_MAX_STREAMS', t.integer(1), '20000'),
+    /** Of one tenant, in this process. 0: no limit but the process's. */
+    maxStreamsPerTenant: setting('NOTIFY_LIVE_MAX_STREAMS_PER_TENANT', t.integer(0), '0'),
     /** How long Notify waits for another replica's stream. 0: not at all. */
     confirmTimeoutMs: setting('NOTIFY_LIVE_CONFIRM_TIMEOUT', t.timer(), '250ms'),
     endAtTokenExpiry: setting('NOTIFY_LIVE_END_AT_TOKEN_EXPIRY', t.boolean, 'true'),

@@ -137,6 +137,8 @@ export function liveBench(
       retryMaxAttempts: 3,
       maxAgeMs: 0,
       maxStreamsPerUser: 20,
+      maxStreams: 20_000,
+      maxStreamsPerTenant: 0,
       endAtTokenExpiry: true,
       ...settings,
     },
