@@ -33,10 +33,11 @@ export class TcpProxy {
 
   /** Resets every open connection, on both sides. New ones go through. */
   cut(): void {
-    for (const [near, far] of this.#pairs) {
-      near.resetAndDestroy();
-      far.resetAndDestroy();
-    }
+    for (const pair of this.#pairs)
+      // libuv resets no socket that is being shut down, and Node then never lets go of it: its process cannot exit
+      for (const socket of pair)
+        if (socket.connecting || socket.writableEnded) socket.destroy();
+        else socket.resetAndDestroy();
   }
 
   /** Lets nothing through any more, without a word: like a cable that was pulled. New connections hang too. */
