@@ -33,8 +33,8 @@ export class TcpProxy {
 
   /** Resets every open connection, on both sides. New ones go through. */
   cut(): void {
+    // libuv resets no socket that is being shut down, and Node then never lets go of it: its process cannot exit
     for (const pair of this.#pairs)
-      // libuv resets no socket that is being shut down, and Node then never lets go of it: its process cannot exit
       for (const socket of pair)
         if (socket.connecting || socket.writableEnded) socket.destroy();
         else socket.resetAndDestroy();
