@@ -111,7 +111,8 @@ export class BackplanePeers implements Peers {
   }
 
   acknowledged(owner: UserKey, sessionId: string, idempotencyKey: string): void {
-    if (this.sessions(owner) > 0)
+    // whoever holds the session may not have been heard to hold it yet
+    if (this.#backplane.peers > 0)
       this.#backplane.send({ kind: 'ack', owner: keyOf(owner), sessionId, idempotencyKey });
   }
 
