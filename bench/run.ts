@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { benchBoot } from './boot.ts';
 import type { Figure } from './figures.ts';
+import { benchLive } from './live.ts';
 import { benchNotify } from './notify.ts';
 import { benchPostgres } from './postgres.ts';
 import { benchStreams } from './streams.ts';
@@ -8,6 +9,7 @@ import { benchStreams } from './streams.ts';
 /** Every benchmark, or those that the command line names; prints a table for bench/README.md. */
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   boot: benchBoot,
+  live: benchLive,
   notify: benchNotify,
   postgres: benchPostgres,
   streams: benchStreams,

@@ -44,6 +44,7 @@ import { producer } from '../routes/rpc/services/producer.ts';
 import { recipient } from '../routes/rpc/services/recipient.ts';
 import type { Built, Config } from './config.ts';
 import type { Ambient } from './core/ambient.ts';
+import type { Transport } from './core/backplane/transport.ts';
 import type { DispatcherSettings } from './core/dispatcher/settings.ts';
 import type { Channel } from './core/glossary.ts';
 import { http1AndHttp2, type ListenerLimits } from './listener.ts';
@@ -58,7 +59,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'retry', 'webhook'],
+  features: ['plugins', 'redis', 'retry', 'webhook'],
 };
 
 /** What tests and embedders may replace. */
@@ -70,6 +71,8 @@ export interface Overrides {
   readonly pressure?: PressureLimits;
   readonly listener?: Partial<ListenerLimits>;
   readonly dispatcher?: Partial<DispatcherSettings>;
+  /** Stands between the replicas: a test loses there what it likes. */
+  readonly wrapTransport?: (transport: Transport) => Transport;
 }
 
 /** The listeners' own addresses, once they listen. */
@@ -242,7 +245,7 @@ async function buildCore(
     await core.register(egress, { config });
     await core.register(webhookKeys, { config });
     await core.register(channels, { config, table });
-    await core.register(backplane, { config });
+    await core.register(backplane, { config, wrap: overrides.wrapTransport });
     await core.register(liveHub, { live: config.live });
     await core.register(dispatcher, { config, settings: overrides.dispatcher });
     await core.register(notifier, { config });

@@ -15,6 +15,8 @@ export interface ListenerLimits {
   readonly headersTimeoutMs: number;
   /** An idle HTTP/1.1 connection is kept this long; above the usual 60 s of load balancers. */
   readonly keepAliveTimeoutMs: number;
+  /** After so long without a byte TCP asks whether the peer is still there: Node has it ask ten times, a second apart. */
+  readonly tcpKeepAliveMs: number;
   /** A peer that keeps an HTTP/2 connection open after this side has closed it is cut off. */
   readonly lingerTimeoutMs: number;
   /** Streams of one HTTP/2 connection at once. */
@@ -26,6 +28,8 @@ const defaultLimits: ListenerLimits = {
   requestTimeoutMs: 60_000,
   headersTimeoutMs: 20_000,
   keepAliveTimeoutMs: 72_000,
+  // a dead peer is found before the usual next heartbeat of a stream, which TCP would send it for a quarter of an hour
+  tcpKeepAliveMs: 10_000,
   lingerTimeoutMs: 2_000,
   maxConcurrentStreams: 1_000,
 };
@@ -37,11 +41,11 @@ const defaultLimits: ListenerLimits = {
  * Fastify applies none of its own connection settings when a serverFactory is given, so they are set here.
  */
 export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServerFactory {
-  const { sniffTimeoutMs, requestTimeoutMs, headersTimeoutMs, keepAliveTimeoutMs, ...http2Limits } = {
+  const { sniffTimeoutMs, requestTimeoutMs, headersTimeoutMs, keepAliveTimeoutMs, ...others } = {
     ...defaultLimits,
     ...limits,
   };
-  const { lingerTimeoutMs, maxConcurrentStreams } = http2Limits;
+  const { lingerTimeoutMs, maxConcurrentStreams, tcpKeepAliveMs } = others;
   return (handler) => {
     const h1 = http.createServer(
       {
@@ -51,6 +55,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
         connectionsCheckingInterval: Math.min(requestTimeoutMs, headersTimeoutMs) / 4,
         noDelay: true,
         keepAlive: true,
+        keepAliveInitialDelay: tcpKeepAliveMs,
       },
       handler,
     );

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -477,3 +478,28 @@ async function text(stream: http2.ClientHttp2Stream): Promise<string> {
   for await (const chunk of stream) all += chunk;
   return all;
 }
+
+describe('a peer that is gone without a word', () => {
+  const table = '/proc/net/tcp';
+
+  it('is asked for by TCP after 10 s', {
+    skip: !existsSync(table) && `there is no ${table}`,
+  }, async (t) => {
+    const service = await build(t, {}, calm);
+    const server = service.ports.client.toString(16).toUpperCase().padStart(4, '0');
+    const socket = net.connect(service.ports.client, '127.0.0.1');
+    t.after(() => socket.destroy());
+    socket.write(`GET /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: ${as('alice').authorization}\r\n\r\n`);
+    await once(socket, 'data');
+    const timers = readFileSync(table, 'latin1')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, local = '', , state]) => local.endsWith(`:${server}`) && state === '01')
+      .map(([, , , , , timer = '']) => timer.split(':'));
+    assert.equal(timers.length, 1);
+    const [[kind, when] = []] = timers;
+    // 02: keep-alive, in hundredths of a second (proc(5))
+    assert.equal(kind, '02');
+    assert.ok(Number.parseInt(when ?? '', 16) <= 1_000);
+  });
+});

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import { Backplane, backplaneDefaults } from '../../src/core/backplane/backplane.ts';
 import { BackplanePeers } from '../../src/core/backplane/backplane-peers.ts';
+import type { Transport } from '../../src/core/backplane/transport.ts';
 import type { UserKey } from '../../src/core/glossary.ts';
 import { userKey } from '../../src/core/user-key.ts';
 import type { OpenTransport } from './open.ts';
@@ -11,6 +12,7 @@ import type { OpenTransport } from './open.ts';
 export const transports: Readonly<Record<string, OpenTransport>> = {
   // its libraries take a third of a boot that does not need them
   postgres: async (app, config) => (await import('./postgres/index.ts')).openPostgresTransport(app, config),
+  redis: async (app, config) => (await import('./redis/index.ts')).openRedisTransport(app, config),
 };
 
 declare module 'fastify' {
@@ -27,17 +29,28 @@ const presenceKey = (owner: UserKey): string =>
 /** How often the store is looked at while the replicas cannot hear each other, in milliseconds. */
 const checkMs = 1_000;
 
+/** By what the replicas hear each other; undefined where the store cannot be shared, so that there are none. */
+function transportFor({ store, redisUrl }: Config): string | undefined {
+  if (store.driver === 'memory') return undefined;
+  if (redisUrl !== undefined) return 'redis';
+  return store.driver === 'postgres' ? 'postgres' : undefined;
+}
+
 /** What carries live messages to the other replicas. It connects once the live hub is there to be told. */
-export default fp<{ config: Config }>(
-  async (app, { config }) => {
-    const name = config.store.driver === 'postgres' ? 'postgres' : undefined;
+export default fp<{ config: Config; wrap?: ((transport: Transport) => Transport) | undefined }>(
+  async (app, { config, wrap = (transport) => transport }) => {
+    const { log, ambient } = app;
+    const name = transportFor(config);
     const open = name === undefined ? undefined : transports[name];
     if (open === undefined) {
+      if (config.redisUrl !== undefined)
+        log.warn(
+          'NOTIFY_REDIS_URL is not used: a memory store is not shared, so there are no other replicas',
+        );
       app.decorate('peers', undefined);
       return;
     }
-    const transport = await open(app, config);
-    const { log, ambient } = app;
+    const transport = wrap(await open(app, config));
     const backplane = new Backplane(transport, ambient, backplaneDefaults, {
       connected: () => log.info({ transport: transport.name }, 'backplane_connected'),
       lost: (error) =>

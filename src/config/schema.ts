@@ -94,6 +94,10 @@ export const schema = {
     /** A stream's nominal life. 0: no end. */
     maxAgeMs: setting('NOTIFY_LIVE_MAX_AGE', t.timer(), '1h'),
     maxStreamsPerUser: setting('NOTIFY_LIVE_MAX_STREAMS_PER_USER', t.integer(1), '20'),
+    /** Of this process. */
+    maxStreams: setting('NOTIFY_LIVE_MAX_STREAMS', t.integer(1), '20000'),
+    /** Of one tenant, in this process. 0: no limit but the process's. */
+    maxStreamsPerTenant: setting('NOTIFY_LIVE_MAX_STREAMS_PER_TENANT', t.integer(0), '0'),
     /** How long Notify waits for another replica's stream. 0: not at all. */
     confirmTimeoutMs: setting('NOTIFY_LIVE_CONFIRM_TIMEOUT', t.timer(), '250ms'),
     endAtTokenExpiry: setting('NOTIFY_LIVE_END_AT_TOKEN_EXPIRY', t.boolean, 'true'),
@@ -235,7 +239,8 @@ export const schema = {
   workers: setting('NOTIFY_WORKERS', t.integer(1, 1024), '1', { feature: 'workers' }),
   console: setting('NOTIFY_CONSOLE', t.boolean, 'false', { feature: 'console' }),
   templatesDir: optional('NOTIFY_TEMPLATES_DIR', t.text, { feature: 'templates_dir' }),
-  redisUrl: optional('NOTIFY_REDIS_URL', t.url('redis', 'rediss'), { feature: 'redis' }),
+  /** Carries live messages between replicas. */
+  redisUrl: optional('NOTIFY_REDIS_URL', t.redisUrl, { feature: 'redis' }),
 };
 
 /** The service's settings. A block of a driver or provider is undefined unless that one is chosen. */

@@ -142,6 +142,14 @@ export function url(...schemes: readonly string[]): z.ZodType<string, string> {
   });
 }
 
+/** redis: or rediss:, with a database's number as its path at most. Never quoted. */
+export const redisUrl = fromText((value) => {
+  const { pathname } = parseUrl(value, ['redis', 'rediss']);
+  if (!/^\/?\d{0,5}$/.test(pathname))
+    throw new InvalidValue("must end with its port or a database's number, such as redis://cache:6379/0");
+  return value;
+});
+
 /** The http or https URL that paths are appended to; a slash at its end is dropped. Never quoted. */
 export const baseUrl = fromText((value) => {
   const { search, hash } = parseUrl(value, ['http', 'https']);

@@ -381,6 +381,22 @@ describe('what is transient, for EventSource', () => {
     });
   });
 
+  it('too many streams of the process: retry soon, and end', async (t) => {
+    const service = await serve(t, { NOTIFY_LIVE_MAX_STREAMS: '1' });
+    const first = await service.open('alice');
+    await first.next();
+    const refused = await service.open('bob');
+    await refused.end();
+    const [retry = 0] = refused.retries;
+    assert.ok(retry >= 5_000 && retry <= 10_000);
+    assert.equal((await refused.nextJson('end')).reason, 'overloaded');
+    first.close();
+    await eventually('a closed stream makes room', async () => {
+      const stream = await service.open('bob');
+      return (await stream.next()).kind === 'heartbeat';
+    });
+  });
+
   it('overload: end, while RPC answers 429 with Retry-After and health answers 200', async (t) => {
     const service = await serve(t, {}, { pressure: { maxEventLoopDelayMs: 5, sampleIntervalMs: 50 } });
     // the event loop is busy 40 of every 45 ms

@@ -149,6 +149,8 @@ const liveSettings = {
   retryIntervalMs: 5_000,
   maxAgeMs: 0,
   maxStreamsPerUser: 20,
+  maxStreams: 20_000,
+  maxStreamsPerTenant: 0,
   confirmTimeoutMs: 250,
   endAtTokenExpiry: true,
 };

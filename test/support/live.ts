@@ -2,6 +2,7 @@ import { MemoryStore } from '../../plugins/store/memory/memory-store.ts';
 import type { Notification } from '../../src/core/glossary.ts';
 import type { LiveEvent } from '../../src/core/live/events.ts';
 import { LiveHub } from '../../src/core/live/hub.ts';
+import { noPeers, type Peers } from '../../src/core/live/peers.ts';
 import type { Session, StreamStart } from '../../src/core/live/session.ts';
 import type { LiveObserver, LiveSettings } from '../../src/core/live/settings.ts';
 import type { StreamSink } from '../../src/core/live/sink.ts';
@@ -115,8 +116,8 @@ export interface LiveBench {
 export function liveBench(
   settings: Partial<LiveSettings> = {},
   wrap: (store: Store) => Store = (s) => s,
+  { ambient = fakeAmbient(), peers = noPeers }: { ambient?: FakeAmbient; peers?: Peers } = {},
 ): LiveBench {
-  const ambient = fakeAmbient();
   const store = wrap(new MemoryStore({ ambient, limits: { notificationsPerUser: 10_000, bytes: 2 ** 30 } }));
   const seen: string[] = [];
   const observer: LiveObserver = {
@@ -136,10 +137,13 @@ export function liveBench(
       retryMaxAttempts: 3,
       maxAgeMs: 0,
       maxStreamsPerUser: 20,
+      maxStreams: 20_000,
+      maxStreamsPerTenant: 0,
       endAtTokenExpiry: true,
       ...settings,
     },
     observer,
+    peers,
   );
   const settle = () => ambient.clock.advance(0);
   return {

@@ -8,6 +8,7 @@ export class TcpProxy {
   readonly #server: net.Server;
   readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
   #isStalled = false;
+  #bytesPerMs = Number.POSITIVE_INFINITY;
 
   /** Opens a proxy to a port of this machine. It closes with the test. */
   static async listen(t: Pick<TestContext, 'after'>, targetPort: number): Promise<TcpProxy> {
@@ -32,10 +33,11 @@ export class TcpProxy {
 
   /** Resets every open connection, on both sides. New ones go through. */
   cut(): void {
-    for (const [near, far] of this.#pairs) {
-      near.resetAndDestroy();
-      far.resetAndDestroy();
-    }
+    // libuv resets no socket that is being shut down, and Node then never lets go of it: its process cannot exit
+    for (const pair of this.#pairs)
+      for (const socket of pair)
+        if (socket.connecting || socket.writableEnded) socket.destroy();
+        else socket.resetAndDestroy();
   }
 
   /** Lets nothing through any more, without a word: like a cable that was pulled. New connections hang too. */
@@ -48,6 +50,11 @@ export class TcpProxy {
   resume(): void {
     this.#isStalled = false;
     for (const pair of this.#pairs) for (const socket of pair) socket.resume();
+  }
+
+  /** Lets each connection take no more than this from now on; Infinity: as fast as it goes. */
+  slow(bytesPerSecond: number): void {
+    this.#bytesPerMs = bytesPerSecond / 1_000;
   }
 
   async close(): Promise<void> {
@@ -65,7 +72,15 @@ export class TcpProxy {
     ] as const) {
       from.setNoDelay(true);
       from.on('data', (chunk: Buffer) => {
-        if (to.write(chunk)) return;
+        const isFull = !to.write(chunk);
+        const pauseMs = chunk.length / this.#bytesPerMs;
+        if (pauseMs >= 1) {
+          from.pause();
+          setTimeout(() => {
+            if (!this.#isStalled) from.resume();
+          }, pauseMs);
+        }
+        if (!isFull) return;
         from.pause();
         to.once('drain', () => {
           if (!this.#isStalled) from.resume();

@@ -1,15 +1,14 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import type { Transport, TransportEvents } from '../../../src/core/backplane/transport.ts';
+import { type Connect, Reconnecting } from '../reconnecting.ts';
 
 /** Every replica listens on it. One of a database: a service that shares it with another needs a database of its own. */
 const channel = 'notify_backplane';
 
-/** Pauses before connecting again, in milliseconds. */
-const firstPauseMs = 100;
-const longestPauseMs = 2_000;
 /** A connection that no router or firewall should take for dead. */
 const keepAliveMs = 10_000;
+/** A NOTIFY that takes longer than this is not coming back, in milliseconds. */
+const sendTimeoutMs = 5_000;
 
 /**
  * Texts by LISTEN and NOTIFY (https://www.postgresql.org/docs/current/sql-notify.html), on a connection of its own and never in a
@@ -19,78 +18,67 @@ export class PostgresTransport implements Transport {
   readonly name = 'postgres';
   /** NOTIFY takes less than 8,000 bytes; small ones cost the server's queue less. */
   readonly textBytes = 4_096;
-  readonly #config: pg.ClientConfig;
-  #events: TransportEvents | undefined;
-  #client: pg.Client | undefined;
-  #isClosed = false;
+  readonly #connection: Reconnecting;
 
   /** @param config a direct connection: a pooler in transaction mode does not listen */
   constructor(config: pg.ClientConfig) {
-    this.#config = config;
+    this.#connection = new Reconnecting(connectWith(config));
   }
 
-  async open(events: TransportEvents): Promise<void> {
-    this.#events = events;
-    await this.#connect();
+  /** @throws when it cannot connect: the store is the same server, so that is a mistake in the configuration */
+  open(events: TransportEvents): Promise<void> {
+    return this.#connection.open(events, false);
   }
 
-  async send(texts: readonly string[]): Promise<void> {
-    if (this.#client === undefined) throw new Error('not connected');
-    await this.#client.query('SELECT pg_notify($1, t) FROM unnest($2::text[]) AS t', [channel, texts]);
+  send(texts: readonly string[]): Promise<void> {
+    return this.#connection.send(texts);
+  }
+
+  renew(reason: Error): void {
+    this.#connection.renew(reason);
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    const client = this.#client;
-    this.#client = undefined;
-    await client?.end().catch(() => {});
+    this.#connection.close();
   }
+}
 
-  async #connect(): Promise<void> {
+const connectWith =
+  (config: pg.ClientConfig): Connect =>
+  async (received, over) => {
     const client = new pg.Client({
       keepAlive: true,
       keepAliveInitialDelayMillis: keepAliveMs,
       connectionTimeoutMillis: 3_000,
-      query_timeout: 10_000,
+      query_timeout: sendTimeoutMs,
       application_name: 'notify backplane',
-      ...this.#config,
+      ...config,
     });
-    const over = (error: unknown) => {
-      // one that never came up is the caller's to try again
-      if (this.#client !== client) return;
-      this.#client = undefined;
-      this.#events?.lost(error);
-      void this.#reconnect();
-    };
+    // a socket that is cut says both
     client.on('error', over);
     client.on('end', () => over(new Error('the connection ended')));
     client.on('notification', ({ payload }) => {
-      if (payload !== undefined) this.#events?.received(payload);
+      if (payload !== undefined) received(payload);
     });
     try {
       await client.connect();
       await client.query(`LISTEN ${channel}`);
     } catch (error) {
-      client.end().catch(() => {});
+      destroy(client);
       throw error;
     }
-    if (this.#isClosed) {
-      await client.end().catch(() => {});
-      return;
-    }
-    this.#client = client;
-    this.#events?.connected();
-  }
+    return {
+      async send(texts) {
+        await client.query('SELECT pg_notify($1, t) FROM unnest($2::text[]) AS t', [channel, texts]);
+      },
+      destroy: () => destroy(client),
+    };
+  };
 
-  async #reconnect(): Promise<void> {
-    for (let waitMs = firstPauseMs; !this.#isClosed; waitMs = Math.min(longestPauseMs, waitMs * 2)) {
-      await pause(waitMs * (0.5 + Math.random() / 2), undefined, { ref: false });
-      try {
-        if (!this.#isClosed) await this.#connect();
-        return;
-      } catch {
-        // it was said when the connection was lost
-      }
-    }
-  }
+/** `end` says goodbye and goes; a server that no longer listens gets no more than that. */
+function destroy(client: pg.Client): void {
+  client.end().catch(() => {});
+  // pg waits for the query that is under way, and one that hangs is why this connection is given up
+  const { stream } = (client as unknown as { connection: { stream: { destroySoon?(): void } } }).connection;
+  stream.destroySoon?.();
 }

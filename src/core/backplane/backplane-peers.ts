@@ -10,8 +10,10 @@ import { Presence, type PresenceKey } from './presence.ts';
 /** Users of one presence message, and users of one hint. */
 const usersAtATime = 100;
 const ownersAtATime = 20;
-/** An inbox change with more than this is told by its counts alone, in characters. */
-const longestNews = 3_000;
+/** Lists of everybody are sent at most this often, in milliseconds: all who asked meanwhile get the same one. */
+const tellSpacingMs = 100;
+/** After this long what was told has been heard, in milliseconds. */
+const heardMs = 1_000;
 
 /**
  * A hub's peers over a backplane. Nothing is said of users whom no other replica holds; a session that opened in that moment
@@ -26,8 +28,13 @@ export class BackplanePeers implements Peers {
   #hub: LiveHub | undefined;
   readonly #clock: Clock;
   readonly #checkMs: number;
+  /** Other replicas of which it is not known whom they hold. */
+  readonly #asked = new Set<string>();
   #due: (() => void) | undefined;
   #cancelWatch: (() => void) | undefined;
+  #telling: (() => void) | undefined;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #checking: (() => void) | undefined;
 
   /** @param checkMs how often the store is looked at while the backplane is away, in milliseconds */
   constructor(backplane: Backplane, presenceKey: PresenceKey, clock: Clock, checkMs: number) {
@@ -45,14 +52,25 @@ export class BackplanePeers implements Peers {
     this.#watch();
     await this.#backplane.open({
       message: (message, from) => this.#heard(message, from),
-      peerFound: (peer) => this.#backplane.send({ kind: 'hello', to: peer }),
-      peerLost: (peer) => this.#presence.forget(peer),
-      missed: () => hub.checkAll(),
+      peerFound: (peer) => this.#ask(peer),
+      peerLost: (peer) => {
+        this.#asked.delete(peer);
+        this.#presence.forget(peer);
+      },
+      missed: (from) => {
+        hub.checkAll();
+        if (from === undefined) return;
+        // it may have been a session that opened or closed
+        this.#presence.doubt(from);
+        this.#ask(from);
+      },
     });
   }
 
   async close(): Promise<void> {
     this.#cancelWatch?.();
+    this.#telling?.();
+    this.#checking?.();
     await this.#backplane.close();
   }
 
@@ -80,20 +98,21 @@ export class BackplanePeers implements Peers {
   inboxChanged(owner: UserKey, change: InboxNews): void {
     if (this.sessions(owner) === 0) return;
     const { updated, ...rest } = change;
+    const key = keyOf(owner);
     // other replicas read from the store what has been updated
-    const isShort = updated === undefined && JSON.stringify(rest).length <= longestNews;
-    const news = isShort ? rest : { summary: change.summary };
-    this.#backplane.send({ kind: 'inbox', owner: keyOf(owner), change: news });
+    if (updated === undefined && this.#backplane.send({ kind: 'inbox', owner: key, change: rest })) return;
+    this.#backplane.send({ kind: 'inbox', owner: key, change: { summary: change.summary } });
   }
 
   hint(owners: readonly UserKey[], hint: Hint): void {
     const held = owners.filter((owner) => this.sessions(owner) > 0).map(keyOf);
     for (let from = 0; from < held.length; from += ownersAtATime)
-      this.#backplane.send({ kind: 'hint', owners: held.slice(from, from + ownersAtATime), hint });
+      this.#sendHint(held.slice(from, from + ownersAtATime), hint);
   }
 
   acknowledged(owner: UserKey, sessionId: string, idempotencyKey: string): void {
-    if (this.sessions(owner) > 0)
+    // whoever holds the session may not have been heard to hold it yet
+    if (this.#backplane.peers > 0)
       this.#backplane.send({ kind: 'ack', owner: keyOf(owner), sessionId, idempotencyKey });
   }
 
@@ -103,12 +122,27 @@ export class BackplanePeers implements Peers {
       this.#backplane.send({ kind: 'taken', ids: ids.slice(from, from + usersAtATime) });
   }
 
-  /** While nothing can be heard, the store is looked at instead. */
+  /** Users with long names are told of by fewer at a time. */
+  #sendHint(owners: readonly UserKey[], hint: Hint): void {
+    if (this.#backplane.send({ kind: 'hint', owners, hint }) || owners.length === 1) return;
+    const half = Math.ceil(owners.length / 2);
+    this.#sendHint(owners.slice(0, half), hint);
+    this.#sendHint(owners.slice(half), hint);
+  }
+
+  /** While nothing can be heard, the store is looked at instead. Who has not answered is asked again. */
   #watch(): void {
     this.#cancelWatch = this.#clock.after(this.#checkMs, () => {
       this.#watch();
       if (!this.#backplane.isConnected) this.#hub?.checkAll();
+      else for (const peer of this.#asked) this.#ask(peer);
     });
+  }
+
+  /** Asks a replica for all that it holds, until it has said so: a question may be lost, and an answer too. */
+  #ask(peer: string): void {
+    this.#asked.add(peer);
+    this.#backplane.send({ kind: 'hello', to: peer });
   }
 
   #count(owner: UserKey, step: number): void {
@@ -117,18 +151,29 @@ export class BackplanePeers implements Peers {
     if (count > 0) this.#held.set(key, count);
     else this.#held.delete(key);
     // who comes later asks
-    if (this.#backplane.peers > 0)
-      this.#backplane.send({ kind: 'presence', users: [[key, count]], fresh: false });
+    if (this.#backplane.peers > 0) this.#backplane.send({ kind: 'presence', users: [[key, count]] });
   }
 
-  /** Everything that we hold, for one who does not know. */
+  /** One who asks did not know whom we hold, and may have kept to itself what they should have been told. */
+  #answer(): void {
+    const waitMs = Math.max(0, this.#toldAtMs + tellSpacingMs - this.#clock.now());
+    this.#telling ??= this.#clock.after(waitMs, () => {
+      this.#telling = undefined;
+      this.#toldAtMs = this.#clock.now();
+      this.#tellAll();
+      this.#checking?.();
+      this.#checking = this.#clock.after(heardMs, () => this.#hub?.checkAll());
+    });
+  }
+
   #tellAll(): void {
     const users = [...this.#held];
     for (let from = 0; from === 0 || from < users.length; from += usersAtATime)
       this.#backplane.send({
         kind: 'presence',
         users: users.slice(from, from + usersAtATime),
-        fresh: from === 0,
+        ...(from === 0 && { first: true }),
+        ...(from + usersAtATime >= users.length && { last: true }),
       });
   }
 
@@ -155,10 +200,10 @@ export class BackplanePeers implements Peers {
         hub.heardTaken(message.ids);
         break;
       case 'presence':
-        this.#presence.heard(from, message.users, message.fresh);
+        if (this.#presence.heard(from, message)) this.#asked.delete(from);
         break;
       case 'hello':
-        if (message.to === '' || message.to === this.#backplane.id) this.#tellAll();
+        if (message.to === '' || message.to === this.#backplane.id) this.#answer();
     }
   }
 }

@@ -33,8 +33,8 @@ export interface BackplaneEvents {
   /** A replica was heard for the first time, or again. */
   peerFound(peer: string): void;
   peerLost(peer: string): void;
-  /** Something that was said may not have been heard here. */
-  missed(): void;
+  /** Something that was said may not have been heard here. @param from by whom, where that is known and it is still there */
+  missed(from?: string): void;
 }
 
 interface Peer {
@@ -57,11 +57,14 @@ export class Backplane {
   #messages: string[] = [];
   #waiting: string[] = [];
   #number = 0;
-  #sending = false;
+  #sending: Promise<void> | undefined;
   #cancelFlush: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
   #isConnected = false;
   #isClosed = false;
+  /** When this replica last heard itself, or connected. */
+  #echoAtMs = 0;
+  #beatAtMs = 0;
 
   constructor(
     transport: Transport,
@@ -100,31 +103,38 @@ export class Backplane {
         this.#observer.lost(error);
       },
     });
+    this.#beatAtMs = this.#ambient.clock.now();
     this.#beat();
   }
 
-  /** Says something to all other replicas, soon. What does not fit into a text of the transport is not said. */
-  send(message: Message): void {
-    if (this.#isClosed) return;
+  /**
+   * Says something to all other replicas, soon.
+   * @returns false: it does not fit into a text of the transport, and is not said
+   */
+  send(message: Message): boolean {
+    if (this.#isClosed) return true;
     const text = encodeMessage(message);
-    if (Buffer.byteLength(text) > this.#transport.textBytes - envelopeBytes) {
-      this.#observer.failed('send a message that is too long', undefined);
-      return;
-    }
+    if (Buffer.byteLength(text) > this.#transport.textBytes - envelopeBytes) return false;
     this.#messages.push(text);
     this.#cancelFlush ??= this.#ambient.clock.after(this.#settings.gatherMs, () => this.#flush());
+    return true;
   }
 
   async close(): Promise<void> {
     this.#flush();
     this.#isClosed = true;
     this.#cancelBeat?.();
-    await this.#drain();
+    const tooLate = new Promise<void>((resolve) => {
+      this.#ambient.clock.after(this.#settings.heartbeatMs, resolve);
+    });
+    await Promise.race([this.#drain(), tooLate]);
+    this.#isConnected = false;
     await this.#transport.close();
   }
 
   #connected(): void {
     this.#isConnected = true;
+    this.#echoAtMs = this.#ambient.clock.now();
     this.#observer.connected();
     this.send({ kind: 'hello', to: '' });
     this.#events?.missed();
@@ -154,46 +164,78 @@ export class Backplane {
     void this.#drain();
   }
 
-  async #drain(): Promise<void> {
-    if (this.#sending) return;
-    this.#sending = true;
+  /** @returns when everything has been handed over, or could not be */
+  #drain(): Promise<void> {
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = undefined;
+    });
+    return this.#sending;
+  }
+
+  async #sendAll(): Promise<void> {
     try {
       while (this.#waiting.length > 0 && this.#isConnected)
         await this.#transport.send(this.#waiting.splice(0, textsAtATime));
     } catch (error) {
+      // what is lost here is missed by its number
       this.#observer.failed('send to the other replicas', error);
-    } finally {
-      this.#sending = false;
     }
   }
 
   #receive(text: string): void {
     const envelope = decodeEnvelope(text);
-    if (envelope === undefined || envelope.from === this.#id) return;
+    if (envelope === undefined) return;
     const { from, number, messages } = envelope;
     const nowMs = this.#ambient.clock.now();
+    if (from === this.#id) {
+      this.#echoAtMs = nowMs;
+      return;
+    }
     const peer = this.#peers.get(from);
     if (peer === undefined) {
       this.#peers.set(from, { lastNumber: number, heardAtMs: nowMs });
       this.#events?.peerFound(from);
+      // one that was taken for dead, or that spoke before it was heard here
+      this.#events?.missed();
     } else {
-      const expected = messages.length > 0 ? peer.lastNumber + 1 : peer.lastNumber;
-      if (number > expected) this.#events?.missed();
-      peer.lastNumber = Math.max(peer.lastNumber, number);
       peer.heardAtMs = nowMs;
+      const expected = messages.length > 0 ? peer.lastNumber + 1 : peer.lastNumber;
+      if (number > expected) this.#events?.missed(from);
+      // a repeat, or one that was overtaken: that was missed, and what it says may be void by now
+      else if (number < expected) return;
+      peer.lastNumber = number;
     }
-    for (const message of messages) this.#events?.message(message, from);
+    for (const message of messages)
+      try {
+        this.#events?.message(message, from);
+      } catch (error) {
+        this.#observer.failed('understand another replica', error);
+      }
   }
 
   /** Says that we are there, and looks who still is. */
   #beat(): void {
     if (this.#isClosed) return;
-    this.#cancelBeat = this.#ambient.clock.after(this.#settings.heartbeatMs, () => this.#beat());
-    this.#waiting.push(encodeEnvelope(this.#id, this.#number, []));
-    void this.#drain();
+    const { heartbeatMs, peerTimeoutMs } = this.#settings;
+    this.#cancelBeat = this.#ambient.clock.after(heartbeatMs, () => this.#beat());
+    if (this.#isConnected && this.#waiting.length === 0) {
+      this.#waiting.push(encodeEnvelope(this.#id, this.#number, []));
+      void this.#drain();
+    }
     const nowMs = this.#ambient.clock.now();
+    const wasAsleep = nowMs - this.#beatAtMs > 2 * heartbeatMs;
+    this.#beatAtMs = nowMs;
+    // a process that stood still has not read yet what came meanwhile: nobody is judged by that
+    if (wasAsleep) return;
+    this.#dropSilent(nowMs - peerTimeoutMs);
+    if (this.#isConnected && this.#echoAtMs < nowMs - peerTimeoutMs)
+      this.#transport.renew(new Error('nothing that was sent came back'));
+  }
+
+  /** @param sinceMs who was last heard before this is gone */
+  #dropSilent(sinceMs: number): void {
     for (const [id, { heardAtMs }] of this.#peers)
-      if (nowMs - heardAtMs > this.#settings.peerTimeoutMs) {
+      if (heardAtMs < sinceMs) {
         this.#peers.delete(id);
         this.#events?.peerLost(id);
         // it may have died between storing and saying so

@@ -15,11 +15,15 @@ export type Message =
       readonly idempotencyKey: string;
     }
   | { readonly kind: 'taken'; readonly ids: readonly string[] }
-  /** Users, by their hash, whose number of sessions at the sender is this now. `fresh`: what was said before is void. */
+  /**
+   * Users, by their hash, whose number of sessions at the sender is this now. A list of all of them comes in parts, of which
+   * one is the `first` and one the `last`.
+   */
   | {
       readonly kind: 'presence';
       readonly users: readonly (readonly [string, number])[];
-      readonly fresh: boolean;
+      readonly first?: true;
+      readonly last?: true;
     }
   /** The sender wants to know whom somebody holds; '' asks everybody. */
   | { readonly kind: 'hello'; readonly to: string };

@@ -6,8 +6,10 @@ export interface Transport {
   readonly textBytes: number;
   /** Connects, and stays connected by itself from then on. */
   open(events: TransportEvents): Promise<void>;
-  /** Hands texts to every replica; whether the sender gets them too is the transport's choice. @throws when it cannot */
+  /** Hands texts to every replica, the sender too, which so knows that it is heard and hears. @throws when it cannot */
   send(texts: readonly string[]): Promise<void>;
+  /** Gives up the connection, over which nothing comes any more, and makes a new one. It is said to be lost. */
+  renew(reason: Error): void;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-import type { Ambient, Clock } from '../ambient.ts';
+import { type Ambient, type Clock, isUuid } from '../ambient.ts';
 import { NotifyError } from '../errors.ts';
 import type { InboxSummary, Notification, UserKey } from '../glossary.ts';
 import type { Outcome } from '../outbox.ts';
@@ -32,7 +32,7 @@ export interface StreamRequest {
 
 /** A stream that must not open now, as a value: a browser needs another answer for it than an RPC client. */
 export interface Refusal {
-  readonly reason: 'too_many_streams' | 'shutdown';
+  readonly reason: 'too_many_streams' | 'overloaded' | 'shutdown';
   readonly error: NotifyError;
 }
 
@@ -49,6 +49,8 @@ export class LiveHub implements SessionHost {
   readonly #peers: Peers;
   readonly #users = new Map<string, Set<Session>>();
   readonly #sessions = new Map<string, Session>();
+  /** How many sessions each tenant has here. */
+  readonly #tenants = new Map<string, number>();
   readonly #wheel: HeartbeatWheel<Session>;
   /** Notify calls that wait for an item to be taken, by the notification's id. */
   readonly #waiting = new Map<string, () => void>();
@@ -96,6 +98,26 @@ export class LiveHub implements SessionHost {
           { retryAfterMs: 600_000 },
         ),
       };
+    if (this.#sessions.size >= this.settings.maxStreams)
+      return {
+        // another replica may have room, and so may this one soon
+        reason: 'overloaded',
+        error: new NotifyError(
+          'resource_exhausted',
+          `this server already has ${this.settings.maxStreams} live streams; open the stream again, or raise NOTIFY_LIVE_MAX_STREAMS`,
+          { retryAfterMs: 5_000 },
+        ),
+      };
+    const ofTenant = this.#tenants.get(owner.tenantId) ?? 0;
+    if (this.settings.maxStreamsPerTenant > 0 && ofTenant >= this.settings.maxStreamsPerTenant)
+      return {
+        reason: 'too_many_streams',
+        error: new NotifyError(
+          'resource_exhausted',
+          `this tenant already has ${this.settings.maxStreamsPerTenant} live streams on this server; close some, or raise NOTIFY_LIVE_MAX_STREAMS_PER_TENANT`,
+          { retryAfterMs: 600_000 },
+        ),
+      };
     return undefined;
   }
 
@@ -111,6 +133,7 @@ export class LiveHub implements SessionHost {
     if (sessions) sessions.add(session);
     else this.#users.set(key, new Set([session]));
     this.#sessions.set(session.id, session);
+    this.#countTenant(owner.tenantId, 1);
     this.#peers.opened(owner);
     this.#checkSoon(session);
     session.onEnd(this.#wheel.add(session));
@@ -177,15 +200,18 @@ export class LiveHub implements SessionHost {
   /** The same for the sessions of this replica. @returns to how many it went */
   heardHint(owners: readonly UserKey[], hint: Hint): number {
     const sessions = owners.flatMap((owner) => [...(this.#users.get(userKey(owner)) ?? [])]);
-    for (const session of sessions) session.hint(hint);
+    // one that waits for it already is sent it again by the publication that came first
+    const fresh = sessions.filter((session) => session.hint(hint));
     const { retryIntervalMs, retryMaxAttempts } = this.settings;
-    this.#redeliver(sessions, hint.idempotencyKey, retryIntervalMs > 0 ? retryMaxAttempts : 0);
+    this.#redeliver(fresh, hint.idempotencyKey, retryIntervalMs > 0 ? retryMaxAttempts : 0);
     return sessions.length;
   }
 
   /** Stops a hint's redelivery to one session of this user. Unknown pairs are fine. */
   acknowledgeHint(owner: UserKey, sessionId: string, idempotencyKey: string): void {
-    if (!this.#sessions.has(sessionId)) this.#peers.acknowledged(owner, sessionId, idempotencyKey);
+    // a session's id is a UUID: anything else is nobody's, and may be too long to be told
+    if (!this.#sessions.has(sessionId) && isUuid(sessionId))
+      this.#peers.acknowledged(owner, sessionId, idempotencyKey);
     this.heardAck(owner, sessionId, idempotencyKey);
   }
 
@@ -290,9 +316,16 @@ export class LiveHub implements SessionHost {
     sessions?.delete(session);
     if (sessions?.size === 0) this.#users.delete(key);
     this.#sessions.delete(session.id);
+    this.#countTenant(session.tenantId, -1);
     this.#peers.closed(session);
     this.observer.closed(session, reason);
     if (this.#sessions.size === 0) this.#empty?.();
+  }
+
+  #countTenant(tenantId: string, step: number): void {
+    const count = (this.#tenants.get(tenantId) ?? 0) + step;
+    if (count > 0) this.#tenants.set(tenantId, count);
+    else this.#tenants.delete(tenantId);
   }
 
   async #record(): Promise<void> {

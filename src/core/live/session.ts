@@ -181,15 +181,19 @@ export class Session implements SessionInfo {
     else this.#send(event);
   }
 
-  /** Sends a hint and keeps it for redelivery until `acknowledge`. A hint that already waits is not sent twice. */
-  hint(hint: Hint): void {
-    if (this.ended || this.#hints.has(hint.idempotencyKey)) return;
+  /**
+   * Sends a hint and keeps it for redelivery until `acknowledge`. A hint that already waits is not sent twice.
+   * @returns whether it is new here
+   */
+  hint(hint: Hint): boolean {
+    if (this.ended || this.#hints.has(hint.idempotencyKey)) return false;
     if (this.#hints.size >= pendingHintsPerSession) {
       const oldest = this.#hints.keys().next();
       if (!oldest.done) this.#hints.delete(oldest.value);
     }
     this.#hints.set(hint.idempotencyKey, { kind: 'data_change', hint });
     this.sendHint(hint.idempotencyKey);
+    return true;
   }
 
   /** Sends a hint again if it still waits. @returns whether it does */
@@ -234,8 +238,9 @@ export class Session implements SessionInfo {
   }
 
   #send(event: LiveEvent, written?: () => void): void {
-    if (event.kind === 'inbox') this.#version = Math.max(this.#version, event.change.summary.version);
-    else if (event.kind === 'heartbeat') this.#version = Math.max(this.#version, event.inboxVersion);
+    // not the greater one: a replay counts items up that the version had already
+    if (event.kind === 'inbox') this.#version = event.change.summary.version;
+    else if (event.kind === 'heartbeat') this.#version = event.inboxVersion;
     // each item that appears is one version
     else if (event.kind === 'notification') this.#version += 1;
     this.#hub.observer.sent(event.kind);
@@ -276,8 +281,12 @@ export class Session implements SessionInfo {
       if (this.ended) return;
       if (this.#isBlocked()) await this.#drained();
       if (this.ended) return;
+      const announced = this.#announced;
       const isLast = await this.#sendPage(untakenAtMs);
-      if (isLast && this.#announced <= this.#sent) return;
+      if (!isLast) continue;
+      // what was announced before the store was read and is not in it is nowhere: looking again would find nothing, for ever
+      if (this.#announced === announced) this.#announced = Math.min(announced, this.#sent);
+      if (this.#announced <= this.#sent) return;
     }
   }
 

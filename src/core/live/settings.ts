@@ -7,7 +7,12 @@ export interface LiveSettings {
   readonly retryMaxAttempts: number;
   /** A stream's nominal life, of which each lives a random 80 to 100 %; 0: no end. */
   readonly maxAgeMs: number;
+  /** On all replicas together, as far as they know of each other. */
   readonly maxStreamsPerUser: number;
+  /** In this process. */
+  readonly maxStreams: number;
+  /** In this process; 0: no limit. */
+  readonly maxStreamsPerTenant: number;
   readonly endAtTokenExpiry: boolean;
 }
 

@@ -253,6 +253,20 @@ describe('a live stream', () => {
     assert.equal(live.hub.refusal(alice), undefined);
   });
 
+  it('refuses a stream over the limit of its tenant, or of the process', async () => {
+    const live = liveBench({ maxStreams: 3, maxStreamsPerTenant: 2 });
+    const first = await live.open({ user: 'bob' });
+    await live.open({ user: 'carol' });
+    assert.equal(live.hub.refusal(alice)?.reason, 'too_many_streams');
+    assert.match(live.hub.refusal(alice)?.error.message ?? '', /NOTIFY_LIVE_MAX_STREAMS_PER_TENANT/);
+    await live.open({ tenant: 'other' });
+    const full = live.hub.refusal({ tenantId: 'third', userId: 'alice' });
+    assert.equal(full?.reason, 'overloaded');
+    assert.equal(full?.error.code, 'resource_exhausted');
+    first.session.gone();
+    assert.equal(live.hub.refusal(alice), undefined);
+  });
+
   it('ends cleanly on shutdown, and no new one opens', async () => {
     const live = liveBench();
     const streams = await Promise.all(Array.from({ length: 5 }, () => live.open()));

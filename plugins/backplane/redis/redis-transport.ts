@@ -1,0 +1,96 @@
+import { createClient } from 'redis';
+import type { Transport, TransportEvents } from '../../../src/core/backplane/transport.ts';
+import { type Connect, Reconnecting } from '../reconnecting.ts';
+
+/** Connecting takes no longer than this, in milliseconds. */
+const connectTimeoutMs = 3_000;
+/** A connection that no router or firewall should take for dead, in milliseconds. */
+const keepAliveMs = 10_000;
+
+/**
+ * Texts by Redis's PUBLISH and SUBSCRIBE (https://redis.io/docs/latest/develop/pubsub/), over one connection: RESP 3 takes commands
+ * beside a subscription. Not the sharded kind: there is one channel, so a cluster would have nothing to spread.
+ */
+export class RedisTransport implements Transport {
+  readonly name = 'redis';
+  /** What Redis takes is far longer; this keeps one text from holding up others. */
+  readonly textBytes = 4_096;
+  readonly #connection: Reconnecting;
+
+  /** @param url redis: or rediss:. Never part of an error or a log line: a password may be in it */
+  constructor(url: string) {
+    this.#connection = new Reconnecting(connectTo(url));
+  }
+
+  /** Redis that is away when the service starts is no reason not to: the store has everything. */
+  open(events: TransportEvents): Promise<void> {
+    return this.#connection.open(events, true);
+  }
+
+  send(texts: readonly string[]): Promise<void> {
+    return this.#connection.send(texts);
+  }
+
+  renew(reason: Error): void {
+    this.#connection.renew(reason);
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+}
+
+/**
+ * Redis has one space of channels for all its databases. The database's number in the URL keeps apart services that share one.
+ */
+const channelOf = (url: string): string => `notify_backplane_${new URL(url).pathname.slice(1) || '0'}`;
+
+const connectTo =
+  (url: string): Connect =>
+  async (received, over) => {
+    const channel = channelOf(url);
+    const client = createClient({
+      url,
+      socket: {
+        connectTimeout: connectTimeoutMs,
+        keepAlive: true,
+        keepAliveInitialDelay: keepAliveMs,
+        // a new one is made in its place
+        reconnectStrategy: false,
+      },
+      disableOfflineQueue: true,
+      maintNotifications: 'disabled',
+    });
+    const failed = (error: unknown) => over(wordsOf(error));
+    client.on('error', failed);
+    client.on('end', () => over(new Error('the connection ended')));
+    const destroy = () => {
+      if (client.isOpen) client.destroy();
+    };
+    try {
+      await client.connect();
+      await client.subscribe(channel, received);
+    } catch (error) {
+      destroy();
+      throw wordsOf(error);
+    }
+    return {
+      async send(texts) {
+        await Promise.all(texts.map((text) => client.publish(channel, text))).catch((error: unknown) => {
+          throw wordsOf(error);
+        });
+      },
+      destroy,
+    };
+  };
+
+/** An error without what the library puts into it, such as the command with its arguments. */
+function wordsOf(error: unknown): Error {
+  const { message, code } = error as { message?: unknown; code?: unknown };
+  return Object.assign(
+    new Error(`redis: ${typeof message === 'string' && message !== '' ? message : String(code)}`),
+    {
+      ...(typeof code === 'string' && { code }),
+    },
+  );
+}

@@ -1,0 +1,89 @@
+import http from 'node:http';
+
+/**
+ * One page's EventSource over its whole life: whatever ends a connection, the next one resumes from the last id that it saw, at
+ * any replica.
+ */
+export class StreamChain {
+  readonly user: string;
+  /** Positions of the items, as they came. */
+  readonly positions: number[] = [];
+  /** Connections that were opened. */
+  opened = 0;
+  /** `reset` events: something that should not happen here. */
+  resets = 0;
+  readonly #bases: () => string;
+  readonly #random: () => number;
+  #lastEventId = '0';
+  #flapMs: number;
+  #request: http.ClientRequest | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /**
+   * @param base where to connect to next
+   * @param flapMs the page goes away by itself after up to this long; 0: it stays
+   */
+  constructor(user: string, base: () => string, random: () => number, flapMs: number) {
+    this.user = user;
+    this.#bases = base;
+    this.#random = random;
+    this.#flapMs = flapMs;
+    this.#connect();
+  }
+
+  /** From now on it goes away only when it is sent away. */
+  stay(): void {
+    this.#flapMs = 0;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#request?.destroy();
+  }
+
+  #connect(): void {
+    this.opened += 1;
+    let isOver = false;
+    const over = () => {
+      if (isOver || this.#isClosed) return;
+      isOver = true;
+      clearTimeout(this.#timer);
+      request.destroy();
+      this.#timer = setTimeout(() => this.#connect(), 10 + this.#random() * 100);
+    };
+    const request = http.get(`${this.#bases()}/v1/events`, {
+      agent: false,
+      headers: { authorization: `Bearer dev:${this.user}:demo`, 'last-event-id': this.#lastEventId },
+    });
+    this.#request = request;
+    // a page that gets nothing for two heartbeats opens a new stream; one that flaps does so sooner
+    const lifeMs = this.#flapMs > 0 ? this.#random() * this.#flapMs : 5_000;
+    this.#timer = setTimeout(over, lifeMs);
+    request.on('error', over);
+    request.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        // what arrives after the page has gone is not seen by it
+        if (isOver || this.#isClosed) return;
+        text += chunk;
+        for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
+          this.#event(text.slice(0, end));
+          text = text.slice(end + 2);
+        }
+      });
+      response.on('error', over);
+      response.on('close', over);
+    });
+  }
+
+  #event(block: string): void {
+    const id = /^id: (.*)$/m.exec(block)?.[1];
+    const kind = /^event: (.*)$/m.exec(block)?.[1];
+    if (id !== undefined) this.#lastEventId = id;
+    if (kind === 'reset') this.resets += 1;
+    if (kind === 'notification') this.positions.push(Number(/"position":"(\d+)"/.exec(block)?.[1]));
+  }
+}

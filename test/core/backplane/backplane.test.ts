@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { backplaneDefaults } from '../../../src/core/backplane/backplane.ts';
+import { type FakeReplica, faithful, replicaBench } from '../../support/backplane.ts';
+
+const alice = { tenantId: 'demo', userId: 'alice' };
+const summary = { unreadCount: 0, unseenCount: 0, version: 0 };
+
+/** Replicas that know each other. */
+async function bench(count: number) {
+  const all = replicaBench();
+  const replicas: FakeReplica[] = [];
+  for (let i = 0; i < count; i++) replicas.push(await all.replica());
+  await all.ambient.clock.advance(5_000);
+  return { ...all, replicas, advance: (ms: number) => all.ambient.clock.advance(ms) };
+}
+
+async function two() {
+  const all = await bench(2);
+  const [a, b] = all.replicas;
+  assert.ok(a && b);
+  return { ...all, a, b };
+}
+
+const isHeartbeat = (text: string) => text.endsWith(',[]]');
+const says = (kind: string) => (text: string) => text.includes(`"kind":"${kind}"`);
+
+describe('what replicas tell each other', () => {
+  it('reaches a stream at another one within some milliseconds', async () => {
+    const { a, b, advance } = await two();
+    const { sink } = await b.open();
+    await advance(10);
+    await a.notify('one');
+    await advance(10);
+    assert.deepEqual(sink.ids, ['one']);
+  });
+
+  it('is said of nobody whom the others do not hold', async () => {
+    const { a, network, advance } = await two();
+    network.sent.length = 0;
+    await a.notify('one');
+    await advance(500);
+    assert.ok(network.sent.every(({ text }) => isHeartbeat(text)));
+  });
+
+  it('is looked for in the store when a number is missing', async () => {
+    const { a, b, network, advance } = await two();
+    const { sink } = await b.open();
+    await advance(10);
+    network.fate = (text) => (says('item')(text) ? [] : [0]);
+    await a.notify('one');
+    await advance(500);
+    assert.deepEqual(sink.ids, []);
+    // nothing more is said: the heartbeat tells the number
+    await advance(1_200);
+    assert.deepEqual(sink.ids, ['one']);
+  });
+
+  it('does no harm when it comes twice, or late', async () => {
+    const { a, b, network, advance } = await two();
+    const { sink, session } = await b.open();
+    await advance(10);
+    network.fate = () => [0, 0, 40, 900];
+    for (const id of ['one', 'two', 'three']) {
+      await a.notify(id);
+      await advance(15);
+    }
+    a.hub.publishHint([alice], { idempotencyKey: 'k', subjectRef: '', subjectType: '' });
+    await advance(10);
+    a.hub.acknowledgeHint(alice, session.id, 'k');
+    await advance(20_000);
+    assert.deepEqual(sink.ids, ['one', 'two', 'three']);
+    assert.equal(sink.of('data_change').length, 1, 'a late repeat is no new hint');
+    assert.equal(a.peers.sessions(alice), 1);
+  });
+
+  it('is split, or told by its counts, where it is too long; and what cannot be is not sent, and not fatal', async () => {
+    const { a, b, advance } = await two();
+    const owners = Array.from({ length: 40 }, (_, i) => `${i}`.padStart(500, 'x'));
+    const sinks = [];
+    for (const user of owners) sinks.push((await b.open({ user })).sink);
+    await advance(10);
+    const hint = { idempotencyKey: 'k', subjectRef: 'r'.repeat(1_000), subjectType: '' };
+    const users = owners.map((userId) => ({ tenantId: 'demo', userId }));
+    assert.equal(a.hub.publishHint(users, hint), 40);
+    await advance(10);
+    assert.ok(sinks.every((sink) => sink.of('data_change').length === 1));
+    const [owner] = users;
+    assert.ok(owner);
+    a.hub.inboxChanged(owner, {
+      summary: { ...summary, version: 9 },
+      readIds: Array(100).fill('i'.repeat(36)),
+    });
+    await advance(10);
+    assert.deepEqual(sinks[0]?.of('inbox').at(-1)?.change, { summary: { ...summary, version: 9 } });
+
+    a.hub.publishHint([owner], { ...hint, idempotencyKey: 'long', subjectRef: 'r'.repeat(5_000) });
+    await a.notify('one', { user: owner.userId });
+    await advance(10);
+    assert.deepEqual(sinks[0]?.ids, ['one']);
+    assert.deepEqual(a.said, ['connected']);
+  });
+
+  it('may be nonsense', async () => {
+    const { a, b, network, advance } = await two();
+    const { sink } = await b.open();
+    await advance(10);
+    for (const text of [
+      '',
+      '{}',
+      '["x",1,[null]]',
+      '["x",2,[{"kind":"item"}]]',
+      '["x",3,[{"kind":"presence"}]]',
+    ])
+      network.carry(text, 'x');
+    network.carry(
+      `["x",4,[{"kind":"item","owner":${JSON.stringify(alice)},"position":9007199254740991}]]`,
+      'x',
+    );
+    await advance(1_000);
+    await a.notify('one');
+    await advance(10);
+    assert.deepEqual(sink.ids, ['one']);
+  });
+});
+
+describe('a replica', () => {
+  const silence = backplaneDefaults.peerTimeoutMs + 2 * backplaneDefaults.heartbeatMs;
+
+  it('that falls silent is dropped, and what it may have left unsaid is looked for', async () => {
+    const { a, b, advance } = await two();
+    await a.open();
+    const { sink } = await b.open({ user: 'bob' });
+    await advance(2_000);
+    assert.equal(b.peers.sessions(alice), 1);
+    await a.notify('stored, not told', { user: 'bob', quiet: true });
+    await a.die();
+    await advance(silence);
+    assert.equal(b.backplane.peers, 0);
+    assert.equal(b.peers.sessions(alice), 0);
+    assert.deepEqual(sink.ids, ['stored, not told']);
+  });
+
+  it('that was taken for dead is told again what it holds, and finds what was kept from it', async () => {
+    const { a, b, network, advance } = await two();
+    const { sink } = await b.open();
+    await advance(2_000);
+    network.fate = (_text, from, to) => (from === 'r2' && to === 'r1' ? [] : [0]);
+    await advance(silence);
+    assert.equal(a.peers.sessions(alice), 0);
+    await a.notify('untold');
+    await advance(500);
+    assert.deepEqual(sink.ids, []);
+    network.fate = faithful;
+    await advance(3_500);
+    assert.equal(a.peers.sessions(alice), 1);
+    assert.deepEqual(sink.ids, ['untold']);
+  });
+
+  it('that hears itself no more makes a new connection, and looks at the store meanwhile', async () => {
+    const { a, b, network, advance } = await two();
+    const { sink } = await b.open();
+    await advance(2_000);
+    network.fate = (_text, from, to) => (from === 'r2' || to === 'r2' ? [] : [0]);
+    await advance(silence);
+    assert.equal(b.transport.renewals, 1);
+    await a.notify('one');
+    await advance(1_200);
+    assert.deepEqual(sink.ids, ['one']);
+    network.fate = faithful;
+    b.transport.up();
+    await advance(2_000);
+    assert.equal(a.peers.sessions(alice), 1);
+    await a.notify('two');
+    await advance(10);
+    assert.deepEqual(sink.ids, ['one', 'two']);
+  });
+
+  it('that was away for long has not gathered anything', async () => {
+    const { a, network, advance } = await two();
+    a.transport.down();
+    await advance(3_600_000);
+    network.sent.length = 0;
+    a.transport.up();
+    await advance(50);
+    assert.ok(network.sent.filter(({ from }) => from === 'r1').length <= 3);
+  });
+
+  it('that closes says its last words', async () => {
+    const { a, b, advance } = await two();
+    const { session } = await a.open();
+    await advance(2_000);
+    session.gone();
+    await a.close();
+    await advance(10);
+    assert.equal(b.peers.sessions(alice), 0);
+  });
+});
