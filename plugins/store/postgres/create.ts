@@ -139,14 +139,7 @@ export async function createCalls(
 ): Promise<CreateOutcome[][]> {
   let outcomes: CreateOutcome[];
   try {
-    outcomes = await db.transaction((tx) => {
-      const nowMs = now();
-      return createRows(
-        tx,
-        calls.flatMap((call) => drafts(call, nowMs)),
-        nowMs,
-      );
-    });
+    outcomes = await createDrafts(db, calls, now);
   } catch (error) {
     if (troubleOf(error) !== 'row') throw error;
     const [only] = calls;
@@ -183,7 +176,40 @@ async function createHalves(
   return outcomes;
 }
 
-async function createRows(tx: Transaction, batch: readonly Draft[], nowMs: number): Promise<CreateOutcome[]> {
+/**
+ * In-app alone, which most batches are, is committed together with its only statement. Repeats are answered after it then, in
+ * a transaction of their own.
+ */
+async function createDrafts(
+  db: Database,
+  calls: readonly CreateCall[],
+  now: () => number,
+): Promise<CreateOutcome[]> {
+  let batch: Draft[] = [];
+  let nowMs = 0;
+  const outcomes = await db.transaction((tx) => {
+    nowMs = now();
+    batch = calls.flatMap((call) => drafts(call, nowMs));
+    return createRows(tx, batch, nowMs);
+  });
+  if (outcomes.includes(undefined))
+    await db.transaction(async (tx) => {
+      const users = await lockUsers(
+        tx,
+        batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
+        'skip',
+      );
+      await answerRepeats(tx, batch, outcomes, users, nowMs);
+    });
+  return outcomes as CreateOutcome[];
+}
+
+/** @returns undefined for a repeat that is still to be answered */
+async function createRows(
+  tx: Transaction,
+  batch: readonly Draft[],
+  nowMs: number,
+): Promise<(CreateOutcome | undefined)[]> {
   const rows = batch.map(({ row }) => row);
   const users = await lockUsers(tx, rows, 'add');
   for (const row of rows) {
@@ -191,16 +217,21 @@ async function createRows(tx: Transaction, batch: readonly Draft[], nowMs: numbe
     if (isExpiryDue(counters, nowMs)) users.set(userKey(row), await expireLocked(tx, row, counters, nowMs));
   }
   const firsts = firstOfEachKey(rows);
-  const steps = await insert(tx, rows, firsts, users);
-  const outcomes: (CreateOutcome | undefined)[] = batch.map((draft, i) => {
+  const isLast = rows.every(isInAppOnly);
+  const steps = await insert(isLast ? tx.last.bind(tx) : tx.run.bind(tx), rows, firsts, users);
+  const outcomes = batch.map((draft, i) => {
     const step = steps.get(i);
     return step === undefined ? undefined : created(draft, step, countersOf(users, draft.row));
   });
+  if (isLast) return outcomes;
   const added = batch.filter((_, i) => steps.has(i));
   await insertOthers(tx, added);
   if (added.length < rows.length) await answerRepeats(tx, batch, outcomes, users, nowMs);
-  return outcomes as CreateOutcome[];
+  return outcomes;
 }
+
+const isInAppOnly = ({ deliveries }: NewNotification): boolean =>
+  deliveries.every(({ channel }) => channel === 'in_app');
 
 /** The indexes of the rows whose key no earlier row of the batch has. */
 function firstOfEachKey(rows: readonly NewNotification[]): number[] {
@@ -219,7 +250,7 @@ function firstOfEachKey(rows: readonly NewNotification[]): number[] {
 
 /** @returns by index of the rows that were new: how many of the user's items became visible up to it */
 async function insert(
-  tx: Transaction,
+  run: Transaction['run'],
   rows: readonly NewNotification[],
   firsts: readonly number[],
   users: ReadonlyMap<string, Counters>,
@@ -254,7 +285,7 @@ async function insert(
     ...(isShared ? [plainArray(batch.map(({ content }) => numbers.get(content)))] : []),
     ...contentArrays(contents),
   ];
-  const found = await tx.run(isShared ? insertShared : insertOwn, values);
+  const found = await run(isShared ? insertShared : insertOwn, values);
   return new Map(found.map(({ ord, step }) => [firsts[Number(ord) - 1] ?? -1, Number(step)]));
 }
 
