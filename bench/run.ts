@@ -2,6 +2,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { benchBoot } from './boot.ts';
 import type { Figure } from './figures.ts';
 import { benchNotify } from './notify.ts';
+import { benchOutbox } from './outbox.ts';
 import { benchPostgres } from './postgres.ts';
 import { benchStreams } from './streams.ts';
 
@@ -9,6 +10,7 @@ import { benchStreams } from './streams.ts';
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   boot: benchBoot,
   notify: benchNotify,
+  outbox: benchOutbox,
   postgres: benchPostgres,
   streams: benchStreams,
 };
