@@ -1,5 +1,6 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { benchBoot } from './boot.ts';
+import { benchExplain } from './explain.ts';
 import type { Figure } from './figures.ts';
 import { benchNotify } from './notify.ts';
 import { benchOutbox } from './outbox.ts';
@@ -9,6 +10,7 @@ import { benchStreams } from './streams.ts';
 /** Every benchmark, or those that the command line names; prints a table for bench/README.md. */
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   boot: benchBoot,
+  explain: benchExplain,
   notify: benchNotify,
   outbox: benchOutbox,
   postgres: benchPostgres,
