@@ -1,16 +1,20 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { benchBoot } from './boot.ts';
+import { benchExplain } from './explain.ts';
 import type { Figure } from './figures.ts';
 import { benchLive } from './live.ts';
 import { benchNotify } from './notify.ts';
+import { benchOutbox } from './outbox.ts';
 import { benchPostgres } from './postgres.ts';
 import { benchStreams } from './streams.ts';
 
 /** Every benchmark, or those that the command line names; prints a table for bench/README.md. */
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   boot: benchBoot,
+  explain: benchExplain,
   live: benchLive,
   notify: benchNotify,
+  outbox: benchOutbox,
   postgres: benchPostgres,
   streams: benchStreams,
 };

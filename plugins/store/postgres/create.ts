@@ -1,120 +1,17 @@
-import type { Content, Notification } from '../../../src/core/glossary.ts';
+import type { Notification } from '../../../src/core/glossary.ts';
 import type { CreateOutcome, NewNotification } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
-import { isSendable, isVisible, itemDueAtMs, newDelivery } from '../deliveries.ts';
+import { isSendable, isVisible, newDelivery } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
-import { lockUsers } from './counters.ts';
-import type { Database, Statement, Transaction, Value } from './database.ts';
+import { countItemsIn, type Incoming, lockUsers } from './counters.ts';
+import type { Database, Statement, Transaction } from './database.ts';
 import type { CreateCall, Draft } from './drafts.ts';
 import { publicFailure, troubleOf } from './errors.ts';
 import { expireLocked } from './expiry.ts';
+import { insertItems } from './insert-items.ts';
 import { countersOf } from './item-keys.ts';
-import { isStored } from './key-lookup.ts';
 import { answerRepeats } from './repeats.ts';
-import { actionsText, type Counters, isExpiryDue, usualInAppProvider } from './rows.ts';
-
-/** Columns of the batch's rows, in the order of the parameters. */
-const rowColumns = [
-  ['id', 'uuid'],
-  ['tenant_id', 'text'],
-  ['user_id', 'text'],
-  // the user's newest position before the batch
-  ['base', 'bigint'],
-  ['visible', 'boolean'],
-  ['created_at_ms', 'bigint'],
-  ['in_app_id', 'uuid'],
-  ['in_app_status', 'text'],
-  ['in_app_reason', 'text'],
-  ['in_app_destination', 'text'],
-  ['in_app_provider', 'text'],
-  ['in_app_ordinal', 'smallint'],
-  ['other_deliveries', 'smallint'],
-  // an array's text: rows have arrays of different lengths
-  ['channels', 'text'],
-  ['notification_id', 'text'],
-  ['expires_at_ms', 'bigint'],
-  ['due_at_ms', 'bigint'],
-] as const;
-
-/** Columns that the rows of one call share. */
-const contentColumns = [
-  'type',
-  'subject_ref',
-  'subject_type',
-  'title',
-  'body',
-  'urgency',
-  'data',
-  'action_url',
-  'icon_url',
-  'actions',
-] as const;
-
-const stored = [
-  'id',
-  'tenant_id',
-  'user_id',
-  'created_at_ms',
-  'in_app_id',
-  'in_app_status',
-  'in_app_reason',
-  'in_app_destination',
-  'in_app_provider',
-  'in_app_ordinal',
-  'other_deliveries',
-  'notification_id',
-  'expires_at_ms',
-  'due_at_ms',
-] as const;
-
-/**
- * Stores what is new among rows whose users are locked, gives positions and moves the counters. It runs with a snapshot that
- * is younger than the locks, so it sees whatever was stored under the same keys.
- *
- * Two shapes: where few contents are shared by many rows, each is sent once and picked by its number; where every row has its
- * own, it stands beside the row. (Picking walks the array: a thousand contents by number would cost their square.)
- */
-function insertStatement(isShared: boolean): Statement {
-  const types = [
-    ...rowColumns.map(([, type]) => type),
-    ...(isShared ? ['int'] : contentColumns.map(() => 'text')),
-  ];
-  const names = [...rowColumns.map(([name]) => name), ...(isShared ? ['content'] : contentColumns)];
-  const arrays = types.map((type, i) => `$${i + 1}::${type}[]`).join(', ');
-  const picked = contentColumns.map((name, i) =>
-    isShared ? `($${types.length + 1 + i}::text[])[f.content]` : `f.${name}`,
-  );
-  return {
-    name: isShared ? 'create_shared' : 'create',
-    text: `
-WITH fresh AS MATERIALIZED (
-  SELECT g.*, count(*) FILTER (WHERE g.visible) OVER (PARTITION BY g.tenant_id, g.user_id ORDER BY g.ord) AS step
-  FROM unnest(${arrays}) WITH ORDINALITY AS g (${names.join(', ')}, ord)
-  WHERE NOT ${isStored('g')}
-), inserted AS (
-  INSERT INTO notify.notifications (${stored.join(', ')}, channels, position, ${contentColumns.join(', ')})
-  SELECT ${stored.map((name) => `f.${name}`).join(', ')}, f.channels::text[],
-    CASE WHEN f.visible THEN f.base + f.step ELSE 0 END, ${picked.join(', ')}
-  FROM fresh f
-), counted AS (
-  INSERT INTO notify.users AS u (tenant_id, user_id, newest_position, version, unread, unseen, next_expiry_ms)
-  SELECT f.tenant_id, f.user_id, count(*) FILTER (WHERE f.visible), count(*) FILTER (WHERE f.visible),
-    count(f.in_app_id) FILTER (WHERE f.visible), count(f.in_app_id) FILTER (WHERE f.visible),
-    min(f.expires_at_ms) FILTER (WHERE f.visible AND f.in_app_id IS NOT NULL)
-  FROM fresh f GROUP BY f.tenant_id, f.user_id
-  ON CONFLICT (tenant_id, user_id) DO UPDATE SET
-    newest_position = u.newest_position + excluded.newest_position,
-    version = u.version + excluded.version,
-    unread = u.unread + excluded.unread,
-    unseen = u.unseen + excluded.unseen,
-    next_expiry_ms = least(u.next_expiry_ms, excluded.next_expiry_ms)
-)
-SELECT ord, step FROM fresh`,
-  };
-}
-
-const insertOwn = insertStatement(false);
-const insertShared = insertStatement(true);
+import { type Counters, isExpiryDue } from './rows.ts';
 
 const insertDeliveries: Statement = {
   name: 'create_deliveries',
@@ -139,14 +36,7 @@ export async function createCalls(
 ): Promise<CreateOutcome[][]> {
   let outcomes: CreateOutcome[];
   try {
-    outcomes = await db.transaction((tx) => {
-      const nowMs = now();
-      return createRows(
-        tx,
-        calls.flatMap((call) => drafts(call, nowMs)),
-        nowMs,
-      );
-    });
+    outcomes = await createDrafts(db, calls, now);
   } catch (error) {
     if (troubleOf(error) !== 'row') throw error;
     const [only] = calls;
@@ -183,24 +73,89 @@ async function createHalves(
   return outcomes;
 }
 
-async function createRows(tx: Transaction, batch: readonly Draft[], nowMs: number): Promise<CreateOutcome[]> {
+/**
+ * In-app alone, which most batches are, is committed together with its only statement. Repeats are answered after it then, in
+ * a transaction of their own.
+ */
+async function createDrafts(
+  db: Database,
+  calls: readonly CreateCall[],
+  now: () => number,
+): Promise<CreateOutcome[]> {
+  let batch: Draft[] = [];
+  let nowMs = 0;
+  const outcomes = await db.transaction((tx) => {
+    nowMs = now();
+    batch = calls.flatMap((call) => drafts(call, nowMs));
+    return createRows(tx, batch, nowMs);
+  });
+  if (outcomes.includes(undefined))
+    await db.transaction(async (tx) => {
+      const users = await lockUsers(
+        tx,
+        batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
+        'skip',
+      );
+      await answerRepeats(tx, batch, outcomes, users, nowMs);
+    });
+  return outcomes as CreateOutcome[];
+}
+
+/** @returns undefined for a repeat that is still to be answered */
+async function createRows(
+  tx: Transaction,
+  batch: readonly Draft[],
+  nowMs: number,
+): Promise<(CreateOutcome | undefined)[]> {
   const rows = batch.map(({ row }) => row);
-  const users = await lockUsers(tx, rows, 'add');
-  for (const row of rows) {
-    const counters = countersOf(users, row);
-    if (isExpiryDue(counters, nowMs)) users.set(userKey(row), await expireLocked(tx, row, counters, nowMs));
-  }
   const firsts = firstOfEachKey(rows);
-  const steps = await insert(tx, rows, firsts, users);
-  const outcomes: (CreateOutcome | undefined)[] = batch.map((draft, i) => {
+  const incoming = countIncoming(rows, firsts);
+  let users = await countItemsIn(tx, rows, incoming);
+  if (rows.some((row) => isExpiryDue(countersOf(users, row), nowMs))) {
+    await tx.restart();
+    for (const [key, counters] of await lockUsers(tx, rows, 'add')) {
+      const owner = rows.find((row) => userKey(row) === key);
+      if (owner) await expireLocked(tx, owner, counters, nowMs);
+    }
+    users = await countItemsIn(tx, rows, incoming);
+  }
+  const isLast = rows.every(isInAppOnly);
+  const steps = await insertItems(isLast ? tx.last.bind(tx) : tx.run.bind(tx), rows, firsts, users);
+  const outcomes = batch.map((draft, i) => {
     const step = steps.get(i);
     return step === undefined ? undefined : created(draft, step, countersOf(users, draft.row));
   });
+  if (isLast) return outcomes;
   const added = batch.filter((_, i) => steps.has(i));
   await insertOthers(tx, added);
   if (added.length < rows.length) await answerRepeats(tx, batch, outcomes, users, nowMs);
-  return outcomes as CreateOutcome[];
+  return outcomes;
 }
+
+/** @returns what comes into each inbox, if all of it is new */
+function countIncoming(rows: readonly NewNotification[], firsts: readonly number[]): Map<string, Incoming> {
+  const incoming = new Map<string, Incoming>();
+  for (const i of firsts) {
+    const row = rows[i];
+    if (row === undefined || !isVisible(row)) continue;
+    const key = userKey(row);
+    let item = incoming.get(key);
+    if (item === undefined) {
+      item = { visible: 0, inApp: 0, nextExpiryMs: undefined };
+      incoming.set(key, item);
+    }
+    item.visible++;
+    if (!row.deliveries.some(({ channel }) => channel === 'in_app')) continue;
+    item.inApp++;
+    const { expiresAtMs } = row.content;
+    if (expiresAtMs !== 0n && (item.nextExpiryMs === undefined || expiresAtMs < item.nextExpiryMs))
+      item.nextExpiryMs = expiresAtMs;
+  }
+  return incoming;
+}
+
+const isInAppOnly = ({ deliveries }: NewNotification): boolean =>
+  deliveries.every(({ channel }) => channel === 'in_app');
 
 /** The indexes of the rows whose key no earlier row of the batch has. */
 function firstOfEachKey(rows: readonly NewNotification[]): number[] {
@@ -216,63 +171,6 @@ function firstOfEachKey(rows: readonly NewNotification[]): number[] {
   });
   return firsts;
 }
-
-/** @returns by index of the rows that were new: how many of the user's items became visible up to it */
-async function insert(
-  tx: Transaction,
-  rows: readonly NewNotification[],
-  firsts: readonly number[],
-  users: ReadonlyMap<string, Counters>,
-): Promise<Map<number, number>> {
-  const batch = firsts.map((i) => rows[i]).filter((row) => row !== undefined);
-  const numbers = new Map<Content, number>();
-  for (const { content } of batch) if (!numbers.has(content)) numbers.set(content, numbers.size + 1);
-  const isShared = numbers.size * 4 <= batch.length;
-  const inApp = batch.map(({ deliveries }) => {
-    const at = deliveries.findIndex(({ channel }) => channel === 'in_app');
-    return { at, delivery: deliveries[at] };
-  });
-  const contents = isShared ? [...numbers.keys()] : batch.map(({ content }) => content);
-  const values: Value[] = [
-    plainArray(batch.map(({ id }) => id)),
-    textArray(batch.map(({ tenantId }) => tenantId)),
-    textArray(batch.map(({ userId }) => userId)),
-    plainArray(batch.map((row) => countersOf(users, row).newestPosition)),
-    plainArray(batch.map(isVisible)),
-    plainArray(batch.map(({ createdAtMs }) => createdAtMs)),
-    plainArray(inApp.map(({ delivery }) => delivery?.id)),
-    textArray(inApp.map(({ delivery }) => delivery?.status)),
-    textArray(inApp.map(({ delivery }) => delivery?.reason || undefined)),
-    textArray(inApp.map(({ delivery }, i) => unless(delivery?.destination, batch[i]?.userId))),
-    textArray(inApp.map(({ delivery }) => unless(delivery?.provider, usualInAppProvider))),
-    plainArray(inApp.map(({ at }) => Math.max(at, 0))),
-    plainArray(batch.map(({ deliveries }, i) => deliveries.length - (inApp[i]?.delivery ? 1 : 0))),
-    textArray(batch.map(({ deliveries }) => `{${deliveries.map(({ channel }) => channel).join(',')}}`)),
-    textArray(batch.map(({ content }) => content.notificationId)),
-    plainArray(batch.map(({ content }) => content.expiresAtMs || undefined)),
-    plainArray(batch.map((row) => itemDueAtMs(row) || undefined)),
-    ...(isShared ? [plainArray(batch.map(({ content }) => numbers.get(content)))] : []),
-    ...contentArrays(contents),
-  ];
-  const found = await tx.run(isShared ? insertShared : insertOwn, values);
-  return new Map(found.map(({ ord, step }) => [firsts[Number(ord) - 1] ?? -1, Number(step)]));
-}
-
-const unless = (value: string | undefined, usual: string | undefined): string | undefined =>
-  value === usual ? undefined : value;
-
-const contentArrays = (contents: readonly Content[]): string[] => [
-  textArray(contents.map(({ type }) => type)),
-  textArray(contents.map(({ subjectRef }) => subjectRef)),
-  textArray(contents.map(({ subjectType }) => subjectType)),
-  textArray(contents.map(({ title }) => title)),
-  textArray(contents.map(({ body }) => body)),
-  textArray(contents.map(({ urgency }) => urgency)),
-  textArray(contents.map(({ data }) => data)),
-  textArray(contents.map(({ actionUrl }) => actionUrl)),
-  textArray(contents.map(({ iconUrl }) => iconUrl)),
-  textArray(contents.map(({ actions }) => actionsText(actions))),
-];
 
 /** Stores the deliveries on other channels than in-app. */
 async function insertOthers(tx: Transaction, drafts: readonly Draft[]): Promise<void> {

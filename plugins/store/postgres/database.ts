@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { NotifyError } from '../../../src/core/errors.ts';
 import { loggable, publicFailure, troubleOf } from './errors.ts';
+import { FlightTransaction, type Send } from './flight.ts';
 import { sessionSettings, settings } from './settings.ts';
 
 /** A row as Postgres writes it: every value as text. */
@@ -22,6 +23,8 @@ export interface Runner {
 
 /** A transaction under way. */
 export interface Transaction extends Runner {
+  /** Runs a statement and commits with it: nothing may follow. */
+  last(statement: Statement, values: readonly Value[]): Promise<Row[]>;
   /** Gives back every lock and starts afresh. */
   restart(): Promise<void>;
 }
@@ -91,6 +94,8 @@ export class Database {
       const pool = new pg.Pool({
         ...this.#connection,
         ...session,
+        // see FlightTransaction
+        pipeline: true,
         types: rawTypes as unknown as pg.CustomTypesConfig,
         max: options.poolSize ?? settings.poolSize,
         idleTimeoutMillis: settings.idleTimeoutMs,
@@ -137,11 +142,12 @@ export class Database {
     let reconnects = 0;
     return this.#retryConflicts(async () => {
       for (;;) {
-        const state = { committing: false };
+        const client = await this.#acquire();
+        const flight = new FlightTransaction(client, this.#begin, this.#send);
         try {
-          return await this.#once(work, state);
+          return await this.#once(client, flight, work);
         } catch (error) {
-          if (state.committing || reconnects++ > 0 || !this.#mayReconnect(error)) throw error;
+          if (flight.isCommitting || reconnects++ > 0 || !this.#mayReconnect(error)) throw error;
         }
       }
     });
@@ -188,29 +194,26 @@ export class Database {
     }
   }
 
-  async #once<T>(work: (tx: Transaction) => Promise<T>, state: { committing: boolean }): Promise<T> {
-    const client = await this.#acquire();
+  async #once<T>(
+    client: pg.PoolClient,
+    flight: FlightTransaction,
+    work: (tx: Transaction) => Promise<T>,
+  ): Promise<T> {
     let failure: unknown;
     try {
-      await client.query(this.#begin);
-      const result = await work({
-        run: (statement, values) => this.#run(client, statement, values),
-        restart: async () => {
-          await client.query('ROLLBACK');
-          await client.query(this.#begin);
-        },
-      });
-      state.committing = true;
-      await client.query('COMMIT');
+      const result = await work(flight);
+      await flight.commit();
       return result;
     } catch (error) {
       failure = error;
-      if (!isBroken(error)) await client.query('ROLLBACK').catch((lost: unknown) => (failure = lost));
+      if (!isBroken(error)) await flight.rollback().catch((lost: unknown) => (failure = lost));
       throw error;
     } finally {
       this.#release(client, failure);
     }
   }
+
+  readonly #send: Send = (client, statement, values) => this.#run(client, statement, values);
 
   async #run(client: pg.PoolClient, statement: Statement, values: readonly Value[]): Promise<Row[]> {
     const { text, name } = statement;
@@ -298,7 +301,9 @@ export class Database {
 
   /** What is under way on them fails as on any connection that breaks. */
   #cutSilent(): void {
-    for (const client of this.#silent()) (client as unknown as pg.Client).end().catch(() => {});
+    // end() would wait for the answers to what is on its way
+    for (const client of this.#silent())
+      (client as unknown as { readonly connection: pg.Connection }).connection.stream.destroy();
   }
 
   #probeLater(): void {

@@ -5,7 +5,7 @@ import { adoptDestinations, isSendable } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
 import type { Row, Statement, Transaction } from './database.ts';
 import type { Draft } from './drafts.ts';
-import { firstFromKey } from './key-lookup.ts';
+import { byKey } from './key-lookup.ts';
 import { type Counters, type Item, itemJson, toNotification } from './rows.ts';
 
 const byKeys: Statement = {
@@ -14,8 +14,8 @@ const byKeys: Statement = {
 SELECT k.ord, n.*
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (tenant_id, user_id, notification_id, ord)
 CROSS JOIN LATERAL (
-  ${firstFromKey('k', `${itemJson} AS item, n.deleted_at_ms, n.due_at_ms, n.user_id, n.notification_id`)}
-) n WHERE n.user_id = k.user_id AND n.notification_id = k.notification_id`,
+  ${byKey('k', `${itemJson} AS item, n.deleted_at_ms, n.due_at_ms`)}
+) n`,
 };
 
 /** A delivery that has moved on meanwhile takes nothing. */
