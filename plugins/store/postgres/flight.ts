@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Row, Statement, Transaction, Value } from './database.ts';
+import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 /** How a statement is sent over a connection. */
 export type Send = (client: pg.PoolClient, statement: Statement, values: readonly Value[]) => Promise<Row[]>;
