@@ -47,6 +47,8 @@ export class FlightTransaction implements Transaction {
   /** Makes it last, unless that has been done. */
   async commit(): Promise<void> {
     if (this.#state === 'ended' || this.#pending === this.#begin) return;
+    // started afresh, and nothing done since
+    if (this.#pending !== undefined) return this.rollback();
     this.#state = 'committing';
     await this.#client.query('COMMIT');
     this.#state = 'ended';
