@@ -1,14 +1,8 @@
 import type pg from 'pg';
-import {
-  Database,
-  type Row,
-  type Runner,
-  type Statement,
-  type Transaction,
-  type Value,
-} from '../plugins/store/postgres/database.ts';
+import { Database } from '../plugins/store/postgres/database.ts';
 import { DatabaseClock } from '../plugins/store/postgres/database-clock.ts';
 import { PostgresStore } from '../plugins/store/postgres/postgres-store.ts';
+import type { Row, Runner, Statement, Transaction, Value } from '../plugins/store/postgres/statement.ts';
 import type { Lease, Outcome } from '../src/core/outbox.ts';
 import type { ListQuery, NewNotification } from '../src/core/store.ts';
 import { system } from '../src/system.ts';

@@ -214,7 +214,7 @@ async function fillBoss(boss: PgBoss): Promise<void> {
     );
 }
 
-/** Its workers, with as many jobs at a time as we hold and the shortest pause between two fetches that it allows. */
+/** Its workers, with as many jobs at a time as we hold, every half second, and without its burst options. */
 async function drainBoss(database: EmbeddedPostgres, boss: PgBoss): Promise<Drain> {
   await fillBoss(boss);
   const { promise: all, resolve: finished } = Promise.withResolvers<void>();

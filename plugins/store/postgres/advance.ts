@@ -2,11 +2,12 @@ import type { Advanced, InboxMoved } from '../../../src/core/outbox.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { lockUsers, saveAllCounters } from './counters.ts';
-import type { Database, Row, Statement, Transaction } from './database.ts';
+import type { Database } from './database.ts';
 import { databaseNow, type StoreClock } from './database-clock.ts';
 import { countersOf, keysOf, ownerOf } from './item-keys.ts';
 import { type Counters, type Item, itemJson, toNotification, toSummary } from './rows.ts';
 import { settings } from './settings.ts';
+import type { Row, Statement, Transaction } from './statement.ts';
 
 /** As the scan of deliveries: one hop for each tenant. */
 const scan: Statement = {

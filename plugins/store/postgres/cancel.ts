@@ -3,10 +3,11 @@ import type { Cancel, Cancelled, InboxMoved } from '../../../src/core/outbox.ts'
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { lockUsers, saveAllCounters } from './counters.ts';
-import type { Database, Row, Statement, Transaction } from './database.ts';
+import type { Database } from './database.ts';
 import { countersOf, keysOf, ownerOf } from './item-keys.ts';
 import { type Counters, toSummary } from './rows.ts';
 import { settings } from './settings.ts';
+import type { Row, Statement, Transaction } from './statement.ts';
 
 /** A notification's recipients, by user id; from a user on. */
 const ofEverybody: Statement = {

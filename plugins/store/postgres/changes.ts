@@ -2,9 +2,10 @@ import { notFound } from '../../../src/core/errors.ts';
 import type { UserKey } from '../../../src/core/glossary.ts';
 import { type InboxChange, type InboxChanged, namedIds } from '../../../src/core/store.ts';
 import { lockUsers, saveAllCounters } from './counters.ts';
-import type { Database, Row, Statement, Transaction, Value } from './database.ts';
+import type { Database } from './database.ts';
 import { expireLocked } from './expiry.ts';
 import { type Counters, named, noCounters, toSummary, unread } from './rows.ts';
+import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 type ItemChange = Exclude<Extract<InboxChange, { readonly id: string }>, { readonly kind: 'snooze' }>;
 

@@ -1,10 +1,11 @@
 import type { Channel } from '../../../src/core/glossary.ts';
 import type { Claim, Claimed, ClaimedDelivery, DeliveryRef, Lease } from '../../../src/core/outbox.ts';
 import { plainArray, textArray } from './arrays.ts';
-import type { Database, Row, Statement } from './database.ts';
+import type { Database } from './database.ts';
 import { databaseNow, type StoreClock } from './database-clock.ts';
 import { type Item, itemJson, toNotification } from './rows.ts';
 import { settings } from './settings.ts';
+import type { Row, Statement } from './statement.ts';
 
 /**
  * Each tenant and channel that has something due, now or later, and when it is due first. It hops from one to the next in the

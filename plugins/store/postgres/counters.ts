@@ -1,8 +1,8 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
-import type { Statement, Transaction } from './database.ts';
 import { type Counters, counterColumns, toCounters } from './rows.ts';
+import type { Statement, Transaction } from './statement.ts';
 
 /** Locks users' rows one after the other, in the order of the keys. */
 const lock: Statement = {

@@ -4,7 +4,7 @@ import { userKey } from '../../../src/core/user-key.ts';
 import { isSendable, isVisible, newDelivery } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { countItemsIn, type Incoming, lockUsers } from './counters.ts';
-import type { Database, Statement, Transaction } from './database.ts';
+import type { Database } from './database.ts';
 import type { CreateCall, Draft } from './drafts.ts';
 import { publicFailure, troubleOf } from './errors.ts';
 import { expireLocked } from './expiry.ts';
@@ -12,6 +12,7 @@ import { insertItems } from './insert-items.ts';
 import { countersOf } from './item-keys.ts';
 import { answerRepeats } from './repeats.ts';
 import { type Counters, isExpiryDue } from './rows.ts';
+import type { Statement, Transaction } from './statement.ts';
 
 const insertDeliveries: Statement = {
   name: 'create_deliveries',

@@ -4,30 +4,7 @@ import { NotifyError } from '../../../src/core/errors.ts';
 import { loggable, publicFailure, troubleOf } from './errors.ts';
 import { FlightTransaction, type Send } from './flight.ts';
 import { sessionSettings, settings } from './settings.ts';
-
-/** A row as Postgres writes it: every value as text. */
-export type Row = Readonly<Record<string, string | null>>;
-
-/** A statement that is planned once per connection, under its name. */
-export interface Statement {
-  readonly name: string;
-  readonly text: string;
-}
-
-export type Value = string | number | bigint | Buffer | null;
-
-/** Where statements run. */
-export interface Runner {
-  run(statement: Statement, values: readonly Value[]): Promise<Row[]>;
-}
-
-/** A transaction under way. */
-export interface Transaction extends Runner {
-  /** Runs a statement and commits with it: nothing may follow. */
-  last(statement: Statement, values: readonly Value[]): Promise<Row[]>;
-  /** Gives back every lock and starts afresh. */
-  restart(): Promise<void>;
-}
+import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 export interface DatabaseOptions {
   readonly connection: pg.ClientConfig;

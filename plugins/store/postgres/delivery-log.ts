@@ -1,9 +1,10 @@
 import { isUuid } from '../../../src/core/ambient.ts';
 import type { DeliveryPage, DeliveryQuery, DeliveryRecord } from '../../../src/core/delivery-log.ts';
 import { notFound } from '../../../src/core/errors.ts';
-import type { Database, Row, Statement, Value } from './database.ts';
+import type { Database } from './database.ts';
 import { toAttempt } from './outcomes.ts';
 import { type JsonDelivery, toDelivery, usualInAppProvider } from './rows.ts';
+import type { Row, Statement, Value } from './statement.ts';
 
 /** A delivery as `JsonDelivery`: of the table, and of a notification's own columns. */
 const other = `json_build_array(d.ordinal, d.id, d.channel, d.destination, d.provider, d.status, d.reason, d.attempts,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Device, UserKey } from '../../../src/core/glossary.ts';
 import type { DeadToken, DeviceName, NewDevice } from '../../../src/core/store.ts';
-import type { Database, Statement, Transaction } from './database.ts';
+import type { Database } from './database.ts';
 import { toDevice } from './rows.ts';
+import type { Statement, Transaction } from './statement.ts';
 
 /**
  * Registrations of one tenant come one after the other: two devices that trade tokens at the same moment would otherwise

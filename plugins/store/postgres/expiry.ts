@@ -1,7 +1,8 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
 import { lockUsers, saveCounters } from './counters.ts';
-import type { Database, Statement, Transaction } from './database.ts';
+import type { Database } from './database.ts';
 import { type Counters, isExpiryDue } from './rows.ts';
+import type { Statement, Transaction } from './statement.ts';
 
 /** Visible and still to expire, in the words of the partial index notifications_expiring. */
 const expiring = `n.tenant_id = $1 AND n.user_id = $2 AND n.position > 0 AND n.expires_at_ms IS NOT NULL AND n.in_app_status = 'pending'

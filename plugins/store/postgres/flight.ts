@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Row, Statement, Transaction, Value } from './database.ts';
+import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 /** How a statement is sent over a connection. */
 export type Send = (client: pg.PoolClient, statement: Statement, values: readonly Value[]) => Promise<Row[]>;
@@ -47,6 +47,8 @@ export class FlightTransaction implements Transaction {
   /** Makes it last, unless that has been done. */
   async commit(): Promise<void> {
     if (this.#state === 'ended' || this.#pending === this.#begin) return;
+    // started afresh, and nothing done since
+    if (this.#pending !== undefined) return this.rollback();
     this.#state = 'committing';
     await this.#client.query('COMMIT');
     this.#state = 'ended';

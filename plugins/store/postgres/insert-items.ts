@@ -2,10 +2,10 @@ import type { Content } from '../../../src/core/glossary.ts';
 import type { NewNotification } from '../../../src/core/store.ts';
 import { isVisible, itemDueAtMs } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
-import type { Statement, Transaction, Value } from './database.ts';
 import { countersOf } from './item-keys.ts';
 import { isStored } from './key-lookup.ts';
 import { actionsText, type Counters, usualInAppProvider } from './rows.ts';
+import type { Statement, Transaction, Value } from './statement.ts';
 
 /** Columns of the batch's rows, in the order of the parameters. */
 const rowColumns = [

@@ -1,8 +1,8 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
-import type { Row } from './database.ts';
 import type { Counters } from './rows.ts';
+import type { Row } from './statement.ts';
 
 /** Whose a row is that has a tenant and a user. */
 export const ownerOf = (row: Row): UserKey => ({

@@ -2,7 +2,7 @@ import { notFound } from '../../../src/core/errors.ts';
 import type { InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
 import type { ListQuery, NotificationPage } from '../../../src/core/store.ts';
 import { textArray } from './arrays.ts';
-import type { Database, Row, Statement, Value } from './database.ts';
+import type { Database } from './database.ts';
 import { expireInbox } from './expiry.ts';
 import { lookAt } from './looking.ts';
 import {
@@ -16,6 +16,7 @@ import {
   toNotification,
   toSummary,
 } from './rows.ts';
+import type { Row, Statement, Value } from './statement.ts';
 
 /** Later than any position. */
 const noEnd = 2n ** 63n - 1n;

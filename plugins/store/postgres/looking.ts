@@ -1,7 +1,8 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
-import type { Database, Row, Statement, Value } from './database.ts';
+import type { Database } from './database.ts';
 import { expireInbox } from './expiry.ts';
 import { type Counters, isExpiryDue, noCounters, toCounters } from './rows.ts';
+import type { Row, Statement, Value } from './statement.ts';
 
 /**
  * Runs a statement that answers a user's counters, and beside them what was asked for, or no row for a user whom nothing was

@@ -4,7 +4,8 @@ import type { Outcome } from '../../../src/core/outbox.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { lockUsers, saveCounters } from './counters.ts';
-import type { Database, Row, Statement, Transaction, Value } from './database.ts';
+import type { Database } from './database.ts';
+import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 const given = `unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
   $10::text[], $11::uuid[], $12::bigint[])

@@ -34,7 +34,7 @@ import { changeInbox } from './changes.ts';
 import { Claims } from './claims.ts';
 import { Coalescer } from './coalesce.ts';
 import { createCalls } from './create.ts';
-import type { Database, Statement } from './database.ts';
+import type { Database } from './database.ts';
 import { databaseNow, type StoreClock } from './database-clock.ts';
 import { getDelivery, listDeliveries } from './delivery-log.ts';
 import { listDevices, registerDevice, removeDevice } from './devices.ts';
@@ -45,6 +45,7 @@ import { recordOutcomes } from './outcomes.ts';
 import { retryDeliveries } from './retry.ts';
 import { settings } from './settings.ts';
 import { SharedReads } from './shared-reads.ts';
+import type { Statement } from './statement.ts';
 import { notificationsSince } from './streaming.ts';
 
 const time: Statement = { name: 'time', text: `SELECT ${databaseNow} AS now_ms` };

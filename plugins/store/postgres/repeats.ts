@@ -3,10 +3,10 @@ import type { CreateOutcome } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { adoptDestinations, isSendable } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
-import type { Row, Statement, Transaction } from './database.ts';
 import type { Draft } from './drafts.ts';
 import { byKey } from './key-lookup.ts';
 import { type Counters, type Item, itemJson, toNotification } from './rows.ts';
+import type { Row, Statement, Transaction } from './statement.ts';
 
 const byKeys: Statement = {
   name: 'by_keys',

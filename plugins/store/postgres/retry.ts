@@ -1,7 +1,8 @@
 import { isUuid } from '../../../src/core/ambient.ts';
 import type { Retry } from '../../../src/core/outbox.ts';
 import { plainArray } from './arrays.ts';
-import type { Database, Statement, Value } from './database.ts';
+import type { Database } from './database.ts';
+import type { Statement, Value } from './statement.ts';
 
 /** What failed without a destination or a provider cannot be sent again. */
 const again = (name: string, condition: string): Statement => ({

@@ -10,7 +10,7 @@ import type {
   Urgency,
   UserKey,
 } from '../../../src/core/glossary.ts';
-import type { Row } from './database.ts';
+import type { Row } from './statement.ts';
 
 /** What in_app_provider and in_app_destination being null stand for. */
 export const usualInAppProvider = 'in_app_realtime';

@@ -1,8 +1,9 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
 import type { SincePage, SinceQuery } from '../../../src/core/store.ts';
-import type { Database, Statement } from './database.ts';
+import type { Database } from './database.ts';
 import { lookAt } from './looking.ts';
 import { counterColumns, type Item, itemJson, listed, toNotification } from './rows.ts';
+import type { Statement } from './statement.ts';
 
 const shown = `n.tenant_id = $1 AND n.user_id = $2 AND n.in_app_status IS NOT NULL AND ${listed} AND n.archived_at_ms IS NULL`;
 

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { NotifyError } from '../../../../src/core/errors.ts';
-import type { Database, Transaction } from '../database.ts';
+import type { Database } from '../database.ts';
 import { troubleOf } from '../errors.ts';
+import type { Transaction } from '../statement.ts';
 
 /** How long the import waits for a database that is busy or away, in all, before it gives up. */
 const pausesMs = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];

@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { assertMigrated } from '../../../../drizzle/migrate.ts';
 import { InvalidValue } from '../../../../src/config.ts';
-import { Database, type Statement } from '../database.ts';
+import { Database } from '../database.ts';
 import { reach } from '../index.ts';
+import type { Statement } from '../statement.ts';
 import { ahead, writeBatch } from './batch.ts';
 import { devicesQuery, devicesTable, type ImportedDevice, toDevice, writeDevices } from './devices.ts';
 import { notificationsTable, readGroups } from './groups.ts';

@@ -2,8 +2,8 @@ import type { EpochMs } from '../../../../src/core/glossary.ts';
 import { userKey } from '../../../../src/core/user-key.ts';
 import { plainArray, textArray } from '../arrays.ts';
 import { lockUsers } from '../counters.ts';
-import type { Statement, Transaction } from '../database.ts';
 import { isStored } from '../key-lookup.ts';
+import type { Statement, Transaction } from '../statement.ts';
 import type { ImportedItem } from './items.ts';
 
 /** What became of an item. */
