@@ -76,7 +76,10 @@ export class Reconnecting {
         }
       },
     );
-    if (ended !== undefined) throw (ended as { readonly error: unknown }).error;
+    if (ended !== undefined) {
+      connection.destroy();
+      throw (ended as { readonly error: unknown }).error;
+    }
     if (this.#isClosed) return connection.destroy();
     this.#connection = connection;
     this.#events?.connected();

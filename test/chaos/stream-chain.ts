@@ -19,6 +19,8 @@ export class StreamChain {
   #request: http.ClientRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** One connection has ended, and the next one comes soon. */
+  #isBetween = false;
 
   /**
    * @param base where to connect to next
@@ -35,6 +37,8 @@ export class StreamChain {
   /** From now on it goes away only when it is sent away. */
   stay(): void {
     this.#flapMs = 0;
+    clearTimeout(this.#timer);
+    if (this.#isBetween) this.#connect();
   }
 
   close(): void {
@@ -45,12 +49,14 @@ export class StreamChain {
 
   #connect(): void {
     this.opened += 1;
+    this.#isBetween = false;
     let isOver = false;
     const over = () => {
       if (isOver || this.#isClosed) return;
       isOver = true;
       clearTimeout(this.#timer);
       request.destroy();
+      this.#isBetween = true;
       this.#timer = setTimeout(() => this.#connect(), 10 + this.#random() * 100);
     };
     const request = http.get(`${this.#bases()}/v1/events`, {
@@ -58,8 +64,8 @@ export class StreamChain {
       headers: { authorization: `Bearer dev:${this.user}:demo`, 'last-event-id': this.#lastEventId },
     });
     this.#request = request;
-    // a page that gets nothing for two heartbeats opens a new stream; one that flaps does so sooner
-    const lifeMs = this.#flapMs > 0 ? this.#random() * this.#flapMs : 5_000;
+    // one that stays is not to be saved by its next connection
+    const lifeMs = this.#flapMs > 0 ? this.#random() * this.#flapMs : 60_000;
     this.#timer = setTimeout(over, lifeMs);
     request.on('error', over);
     request.on('response', (response) => {

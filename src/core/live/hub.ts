@@ -58,7 +58,8 @@ export class LiveHub implements SessionHost {
   #recording: Promise<void> | undefined;
   #draining = false;
   #opened: Session[] = [];
-  #checking: (() => void) | undefined;
+  /** Of a look at all sessions: `again` when it was asked for while one was under way, which may have been too early. */
+  #checking: 'no' | 'due' | 'running' | 'again' = 'no';
   #empty: (() => void) | undefined;
 
   constructor(
@@ -248,14 +249,12 @@ export class LiveHub implements SessionHost {
 
   /** Looks whether the store has anything that a session here has not been sent: something may have been missed. */
   checkAll(): void {
-    if (this.#sessions.size === 0 || this.#checking !== undefined) return;
+    if (this.#sessions.size === 0) return;
+    if (this.#checking === 'running') this.#checking = 'again';
+    if (this.#checking !== 'no') return;
+    this.#checking = 'due';
     // what asks for it in one moment is done at once
-    this.#checking = this.clock.after(checkSpacingMs, () => {
-      this.#checking = undefined;
-      const all = [...this.#sessions.values()];
-      for (let from = 0; from < all.length; from += checkBatch)
-        this.#check(all.slice(from, from + checkBatch));
-    });
+    this.clock.after(checkSpacingMs, () => void this.#checkEverybody());
   }
 
   heartbeatEvent(inboxVersion: number): LiveEvent {
@@ -348,15 +347,26 @@ export class LiveHub implements SessionHost {
 
   /** The heartbeat is also the last resort against whatever was missed: each session is checked once an interval. */
   #beat(sessions: readonly Session[]): void {
-    this.#check(sessions, (session, { version }) => session.heartbeat(this.heartbeatEvent(version)));
+    void this.#check(sessions, (session, { version }) => session.heartbeat(this.heartbeatEvent(version)));
+  }
+
+  /** One batch after the other, and never two looks at once: a backplane that keeps losing things must not wear the store out. */
+  async #checkEverybody(): Promise<void> {
+    this.#checking = 'running';
+    const all = [...this.#sessions.values()];
+    for (let from = 0; from < all.length; from += checkBatch)
+      await this.#check(all.slice(from, from + checkBatch));
+    const again = (this.#checking as string) === 'again';
+    this.#checking = 'no';
+    if (again) this.checkAll();
   }
 
   /** Looks at the store for some sessions, and hands each what it has not been sent. */
   #check(
     sessions: readonly Session[],
     then: (session: Session, summary: InboxSummary) => void = () => {},
-  ): void {
-    this.store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
+  ): Promise<void> {
+    return this.store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
       (summaries) =>
         sessions.forEach((session, i) => {
           const summary = summaries[i];
@@ -380,7 +390,7 @@ export class LiveHub implements SessionHost {
       const sessions = this.#opened.filter(({ ended }) => !ended);
       this.#opened = [];
       for (let from = 0; from < sessions.length; from += checkBatch)
-        this.#check(sessions.slice(from, from + checkBatch));
+        void this.#check(sessions.slice(from, from + checkBatch));
     });
   }
 

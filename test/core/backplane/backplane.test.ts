@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { backplaneDefaults } from '../../../src/core/backplane/backplane.ts';
+import { mulberry32 } from '../../support/ambient.ts';
 import { type FakeReplica, faithful, replicaBench } from '../../support/backplane.ts';
 
 const alice = { tenantId: 'demo', userId: 'alice' };
@@ -99,6 +100,38 @@ describe('what replicas tell each other', () => {
     await advance(10);
     assert.deepEqual(sinks[0]?.ids, ['one']);
     assert.deepEqual(a.said, ['connected']);
+  });
+
+  it('that keeps being lost does not wear the store out', async () => {
+    let looks = 0;
+    let underWay = 0;
+    let most = 0;
+    const bench = replicaBench((store) => {
+      const summaries = store.inboxSummaries.bind(store);
+      store.inboxSummaries = async (owners) => {
+        looks += 1;
+        most = Math.max(most, ++underWay);
+        await new Promise<void>((resolve) => bench.ambient.clock.after(300, resolve));
+        underWay -= 1;
+        return summaries(owners);
+      };
+      return store;
+    });
+    const [a, b] = [await bench.replica(), await bench.replica()];
+    const { sink } = await b.open();
+    await bench.ambient.clock.advance(5_000);
+    [looks, most] = [0, 0];
+    const random = mulberry32(7);
+    bench.network.fate = () => (random() < 0.5 ? [] : [0]);
+    for (let i = 0; i < 500; i++) {
+      await a.notify(`n-${i}`);
+      await bench.ambient.clock.advance(10);
+    }
+    assert.ok(looks <= 5_000 / 400 + 2, `${looks} looks`);
+    assert.equal(most, 1);
+    bench.network.fate = faithful;
+    await bench.ambient.clock.advance(3_000);
+    assert.equal(sink.ids.length, 500);
   });
 
   it('may be nonsense', async () => {
