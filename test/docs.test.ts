@@ -32,7 +32,9 @@ const configuration = read('docs/configuration.md');
 const pages = new Map(
   [
     ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'bench/README.md'],
-    ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+    ...['docs', 'docs/channels'].flatMap((folder) =>
+      readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
+    ),
   ]
     .filter((path) => path.endsWith('.md') && existsSync(join(root, path)))
     .map((path) => [path, read(path)]),

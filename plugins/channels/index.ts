@@ -2,7 +2,7 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
-import type { OpenProvider } from './open.ts';
+import { lazy, type OpenProvider } from './open.ts';
 
 export type { OpenProvider } from './open.ts';
 
@@ -10,8 +10,11 @@ export type { OpenProvider } from './open.ts';
  * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.
  * A provider is one file in <channel>/ and one line here.
  */
-export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> =
-  {};
+export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
+  email: {
+    smtp: lazy(() => import('./email/smtp/index.ts')),
+  },
+};
 
 /** Providers by channel and name, as the table above and modules fill it. */
 export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;

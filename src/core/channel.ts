@@ -22,6 +22,18 @@ export interface ChannelMessage extends UserKey {
   readonly deliveryId: string;
   readonly destination: string;
   readonly content: Content;
+  /** What the request or a template says for this channel alone; it wins over the content's title and body. */
+  readonly rendered?: RenderedContent | undefined;
+}
+
+/** The words of one channel. '' where nothing is said. */
+export interface RenderedContent {
+  readonly subject: string;
+  /** Plain text. */
+  readonly body: string;
+  readonly html: string;
+  /** An address, or `Name <address>`. */
+  readonly replyTo: string;
 }
 
 export interface SendOptions {
@@ -35,6 +47,28 @@ export interface SendReceipt {
   /** '' where the provider gives none. */
   readonly providerMessageId: string;
 }
+
+/**
+ * Codes that mean the same whatever the provider. Beside them a provider has words of its own, and `http_<status>`.
+ *
+ * - The first four: the provider could not be asked, or gave no whole answer. Retryable; what it did meanwhile is not known.
+ * - credentials_rejected, provider_misconfigured: an operator has to act. Retryable: the delivery waits for that.
+ * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again.
+ * - destination_refused: it leads where this service must not connect to.
+ */
+export const codes = {
+  timeout: 'timeout',
+  dnsFailed: 'dns_failed',
+  tlsFailed: 'tls_failed',
+  connectionFailed: 'connection_failed',
+  interrupted: 'interrupted',
+  credentialsRejected: 'credentials_rejected',
+  misconfigured: 'provider_misconfigured',
+  invalidDestination: 'invalid_destination',
+  destinationRefused: 'destination_refused',
+  destinationGone: 'destination_gone',
+  messageRefused: 'message_refused',
+} as const satisfies Readonly<Record<string, Reason>>;
 
 /** A provider did not take a message. The public text says why without quoting the message or a secret. */
 export class DeliveryError extends Error {
