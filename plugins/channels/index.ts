@@ -12,6 +12,7 @@ export type { OpenProvider } from './open.ts';
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
   email: {
+    emailservice: lazy(() => import('./email/emailservice/index.ts')),
     smtp: lazy(() => import('./email/smtp/index.ts')),
   },
 };

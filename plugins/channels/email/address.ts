@@ -37,13 +37,16 @@ export function mailboxOf(text: string): Mailbox | undefined {
   return { name: name.replaceAll(/\\(.)/g, '$1'), address };
 }
 
-/** A mailbox as a header has it, in ASCII: the name quoted (RFC 5322 §3.2.4), or as an encoded word (RFC 2047) where it must be. */
-export function headerMailbox({ name, address }: Mailbox): string {
-  if (name === '') return address;
+/** A mailbox as one text, the name quoted (RFC 5322 §3.2.4) and in any script. */
+export function mailboxText({ name, address }: Mailbox): string {
+  return name === '' ? address : `"${name.replaceAll(/[\\"]/g, '\\$&')}" <${address}>`;
+}
+
+/** A mailbox as a header has it, in ASCII: where it must be, the name is an encoded word (RFC 2047). */
+export function headerMailbox(mailbox: Mailbox): string {
+  const { name, address } = mailbox;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: everything of ASCII
-  const isAscii = /^[\x00-\x7f]*$/.test(name);
-  const phrase = isAscii ? `"${name.replaceAll(/[\\"]/g, '\\$&')}"` : encodedWords(name);
-  return `${phrase} <${address}>`;
+  return /^[\x00-\x7f]*$/.test(name) ? mailboxText(mailbox) : `${encodedWords(name)} <${address}>`;
 }
 
 /** RFC 2047 §2: an encoded word has at most 75 characters; 45 bytes make 60 of base64. No character is split. */
