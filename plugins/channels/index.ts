@@ -3,6 +3,7 @@ import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import { lazy, type OpenProvider } from './open.ts';
+import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
 
@@ -15,6 +16,7 @@ export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<
     emailservice: lazy(() => import('./email/emailservice/index.ts')),
     smtp: lazy(() => import('./email/smtp/index.ts')),
   },
+  webhook: { webhook: openWebhook },
 };
 
 /** Providers by channel and name, as the table above and modules fill it. */
@@ -45,7 +47,10 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
     const active = new Map<Channel, ChannelProvider>();
-    for (const [channel, names] of Object.entries(config.providers) as [Channel, readonly string[]][]) {
+    // no variable names the webhook channel's provider: its secret switches it on
+    const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
+    const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
+    for (const [channel, names] of chosen) {
       const [name, ...others] = names;
       if (name === undefined) continue;
       if (others.length > 0)
@@ -61,5 +66,5 @@ export default fp<{ config: Config; table: ProviderTable }>(
     }
     app.decorate('providers', active);
   },
-  { name: 'providers', dependencies: ['provider-registry'] },
+  { name: 'providers', dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry'] },
 );

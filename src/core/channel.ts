@@ -1,4 +1,4 @@
-import type { Channel, Content, Reason, UserKey } from './glossary.ts';
+import type { Channel, Content, EpochMs, Reason, UserKey } from './glossary.ts';
 
 /**
  * One way to send on a channel. A provider keeps its own connections and never retries: the dispatcher does.
@@ -21,6 +21,8 @@ export interface ChannelMessage extends UserKey {
   readonly id: string;
   readonly deliveryId: string;
   readonly destination: string;
+  /** When the notification was accepted: the same over retries. */
+  readonly createdAtMs: EpochMs;
   readonly content: Content;
   /** What the request or a template says for this channel alone; it wins over the content's title and body. */
   readonly rendered?: RenderedContent | undefined;

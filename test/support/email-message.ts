@@ -35,6 +35,7 @@ export function emailMessage(
     id: '01a20154-4c24-73da-a2b6-00000000000a',
     deliveryId,
     destination: over.destination ?? 'alice@example.org',
+    createdAtMs: 1_767_225_600_000n,
     content: { ...content, ...over.content },
     rendered: over.rendered && { subject: '', body: '', html: '', replyTo: '', ...over.rendered },
   };
