@@ -3,6 +3,7 @@ import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import { lazy, type OpenProvider } from './open.ts';
+import { openTwilio } from './twilio/index.ts';
 import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
@@ -16,6 +17,8 @@ export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<
     emailservice: lazy(() => import('./email/emailservice/index.ts')),
     smtp: lazy(() => import('./email/smtp/index.ts')),
   },
+  sms: { twilio: openTwilio('sms') },
+  whatsapp: { twilio: openTwilio('whatsapp') },
   webhook: { webhook: openWebhook },
 };
 

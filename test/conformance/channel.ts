@@ -189,10 +189,11 @@ export function channelConformance(name: string, subject: ChannelCase): void {
       await fails({ half_body: { status: 503 } }, { code: 'http_503', retryable: true });
     });
 
-    it('reads no more of an answer than 16 KiB', async (t) => {
+    it('reads no more of an answer than 16 KiB', { timeout: 4_000 }, async (t) => {
       const { fails } = await ground(t);
-      const body = 'x'.repeat(5_000_000);
-      await fails({ status: 503, body }, { code: 'http_503', retryable: true });
+      // whoever wants more than the half that comes waits for ever
+      const body = 'x'.repeat(60_000);
+      await fails({ hang_body: { status: 503, body } }, { code: 'http_503', retryable: true });
     });
 
     it('ends with its attempt', async (t) => {

@@ -20,8 +20,10 @@ export interface Answer {
 /** The most that is read of an answer. */
 export const answerLimitBytes = 16_384;
 
-/** Backstops: an attempt's time limit comes by its signal. */
-const silenceTimeoutMs = 60_000;
+/** A backstop: an attempt's time limit comes by its signal. */
+const headersTimeoutMs = 60_000;
+/** How long a body may pause: the status is known, and must not be lost to the attempt's time limit. */
+const bodyTimeoutMs = 5_000;
 
 /**
  * One HTTP exchange. An answer whose status came is an answer, however its body ends: the peer has decided, and asking it again
@@ -35,8 +37,8 @@ export async function exchange(dispatcher: Dispatcher, { url, signal, ...sent }:
       method: 'POST',
       ...sent,
       signal,
-      headersTimeout: silenceTimeoutMs,
-      bodyTimeout: silenceTimeoutMs,
+      headersTimeout: headersTimeoutMs,
+      bodyTimeout: bodyTimeoutMs,
     });
     return { status: statusCode, headers, body: await beginning(body) };
   } catch (error) {
