@@ -14,7 +14,10 @@ export type { OpenProvider } from './open.ts';
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
   email: {
+    acs: lazy(() => import('./email/acs/index.ts')),
     emailservice: lazy(() => import('./email/emailservice/index.ts')),
+    sendgrid: lazy(() => import('./email/sendgrid/index.ts')),
+    ses: lazy(() => import('./email/ses/index.ts')),
     smtp: lazy(() => import('./email/smtp/index.ts')),
   },
   sms: { twilio: openTwilio('sms') },

@@ -29,13 +29,15 @@ export function mailOf(message: ChannelMessage, from: Mailbox): Mail {
   const to = addressOf(message.destination);
   if (to === undefined) throw never(codes.invalidDestination, 'the destination is not one email address');
   const text = rendered?.body || plainText(message);
+  // a mail without a subject looks like spam, to readers and to filters; some providers refuse one, and an empty text too
+  const subject =
+    oneLine(rendered?.subject || content.title || text.slice(0, longestSubject)) || 'Notification';
   return {
     from,
     to,
     replyTo: rendered?.replyTo ? mailboxOf(rendered.replyTo) : undefined,
-    // a mail without a subject looks like spam, to readers and to filters
-    subject: oneLine(rendered?.subject || content.title || text.slice(0, longestSubject)),
-    text,
+    subject,
+    text: text || subject,
     html: rendered?.html || undefined,
     messageId: `<${deliveryId}@${from.address.slice(from.address.lastIndexOf('@') + 1)}>`,
     headers,
