@@ -28,7 +28,6 @@ export class SesProvider implements ChannelProvider {
   readonly #agent = apiAgent();
   readonly #client: SESv2Client;
 
-  /** @throws where the API key has no colon */
   constructor(from: Mailbox, { region, apiKey, endpoint }: SesSettings, clock: Clock) {
     this.#from = from;
     this.#client = new SESv2Client({
@@ -73,13 +72,10 @@ function refusalOf(error: unknown, signal: AbortSignal): DeliveryError {
   return later('provider_error', 'the AWS SDK could not make the request');
 }
 
+/** The configuration has checked the form. */
 function keyPair(apiKey: string): { readonly accessKeyId: string; readonly secretAccessKey: string } {
-  const [, accessKeyId, secretAccessKey] = /^([^:\s]+):(\S+)$/.exec(apiKey.trim()) ?? [];
-  if (accessKeyId === undefined || secretAccessKey === undefined)
-    throw new Error(
-      'NOTIFY_EMAIL_API_KEY: must be <access key id>:<secret access key> for ses, or unset for the credentials of the machine',
-    );
-  return { accessKeyId, secretAccessKey };
+  const [accessKeyId = '', ...rest] = apiKey.trim().split(':');
+  return { accessKeyId, secretAccessKey: rest.join(':') };
 }
 
 const utf8 = (Data: string) => ({ Data, Charset: 'UTF-8' });

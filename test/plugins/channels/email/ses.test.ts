@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SesProvider } from '../../../../plugins/channels/email/ses/ses-provider.ts';
 import { sesRefusal } from '../../../../plugins/channels/email/ses/ses-refusal.ts';
+import { built } from '../../../../src/app.ts';
+import { parseConfig } from '../../../../src/config.ts';
 import { codes } from '../../../../src/core/channel.ts';
 import { channelConformance } from '../../../conformance/channel.ts';
 import { fakeClock } from '../../../support/ambient.ts';
@@ -120,12 +122,22 @@ describe('a mail by SES', () => {
     assert.equal(after('ThrottlingException', 'Maximum sending rate exceeded.'), undefined);
   });
 
-  it('is not made with half a key, which is not quoted', () => {
-    for (const apiKey of ['AKIDEXAMPLE', 'AKIDEXAMPLE:', ':secret', 'a b:secret'])
+  it('needs a whole key, which no message quotes', () => {
+    for (const apiKey of ['AKIDEXAMPLE', 'AKIDEXAMPLE:', ':a-secret', 'AKID EXAMPLE:a-secret'])
       assert.throws(
-        () => new SesProvider(sender, { region: 'eu-central-1', apiKey, endpoint: undefined }, fakeClock()),
-        (error: Error) =>
-          /^NOTIFY_EMAIL_API_KEY: must be/.test(error.message) && !error.message.includes(apiKey),
+        () =>
+          parseConfig(
+            {
+              NOTIFY_AUTH_DEV_MODE: 'true',
+              NOTIFY_EMAIL_PROVIDER: 'ses',
+              NOTIFY_EMAIL_FROM: 'notify@example.com',
+              NOTIFY_EMAIL_REGION: 'eu-central-1',
+              NOTIFY_EMAIL_API_KEY: apiKey,
+            },
+            built,
+          ),
+        ({ message }: Error) =>
+          /NOTIFY_EMAIL_API_KEY: must be <access key id>/.test(message) && !message.includes(apiKey),
       );
   });
 });
