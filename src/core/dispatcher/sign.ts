@@ -8,6 +8,9 @@ const away: readonly string[] = [
   codes.tlsFailed,
   codes.connectionFailed,
   'provider_error',
+  // a mail server that closes (RFC 5321 §3.8), and a gRPC service that says the same
+  'smtp_421',
+  'grpc_unavailable',
 ];
 
 /** What an attempt's failure says of its provider; undefined: it took the message. */

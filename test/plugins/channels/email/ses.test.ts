@@ -4,7 +4,7 @@ import { SesProvider } from '../../../../plugins/channels/email/ses/ses-provider
 import { sesRefusal } from '../../../../plugins/channels/email/ses/ses-refusal.ts';
 import { built } from '../../../../src/app.ts';
 import { parseConfig } from '../../../../src/config.ts';
-import { codes } from '../../../../src/core/channel.ts';
+import { codes, DeliveryError } from '../../../../src/core/channel.ts';
 import { channelConformance } from '../../../conformance/channel.ts';
 import { fakeClock } from '../../../support/ambient.ts';
 import { emailCase, sender } from '../../../support/email-conformance.ts';
@@ -120,6 +120,28 @@ describe('a mail by SES', () => {
     assert.equal(after('ThrottlingException', 'Daily message quota exceeded.'), 600_000);
     assert.equal(after('LimitExceededException', ''), 600_000);
     assert.equal(after('ThrottlingException', 'Maximum sending rate exceeded.'), undefined);
+  });
+
+  it('waits for credentials where the machine has none', async (t) => {
+    const before = { ...process.env };
+    t.after(() => {
+      process.env = before;
+    });
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+    Object.assign(process.env, {
+      AWS_EC2_METADATA_DISABLED: 'true',
+      AWS_CONFIG_FILE: '/nowhere',
+      AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
+    });
+    const server = await ScriptedServer.listen(t);
+    const provider = new SesProvider(sender, { ...settings(server.url), apiKey: undefined }, fakeClock());
+    t.after(() => provider.close());
+    await assert.rejects(
+      provider.send(emailMessage(), sendOptions()),
+      (error) =>
+        error instanceof DeliveryError && error.code === codes.credentialsRejected && error.retryable,
+    );
+    assert.equal(server.received.length, 0);
   });
 
   it('needs a whole key, which no message quotes', () => {
