@@ -376,7 +376,7 @@ describe('connections by SMTP', () => {
   ] as const)
     it(`to a server that ${when} are tried again later`, async (t) => {
       const server = await speaking(t, speak);
-      const smtp = provider(t, server, {}, { greetingTimeout: 200 });
+      const smtp = provider(t, server, {}, code === 'timeout' ? { greetingTimeout: 200 } : {});
       const error = await failure(smtp.send(emailMessage(), sendOptions()));
       assert.deepEqual(verdict(error), [code, true], error.message);
     });
