@@ -156,7 +156,14 @@ async function engine(database: EmbeddedPostgres, sent: () => void) {
   const attempts = new Attempts(
     { outbox: store, providers: new Map([['email', provider]]), ambient: system },
     settings,
-    { attempted() {}, leaseLost: failed, handedBack() {}, failed: (_, error) => failed(error) },
+    {
+      attempted() {},
+      leaseLost: failed,
+      handedBack() {},
+      providerDown() {},
+      providerUp() {},
+      failed: (_, error) => failed(error),
+    },
   );
   // nobody listens
   const hub = { publish() {}, inboxChanged() {} } as unknown as LiveHub;

@@ -64,6 +64,8 @@ describe('who may import whom', () => {
         if (!isOurs(target)) return true;
         const own = from.split('/').slice(0, 2).join('/');
         if (inFolder(target, 'drizzle')) return inFolder(from, 'plugins/store/postgres');
+        // where a wire format is spoken
+        if (inFolder(target, 'proto/gen')) return inFolder(from, 'plugins/channels/email/emailservice');
         return inFolder(target, 'src/core') || target === 'src/config.ts' || inFolder(target, own);
       }),
       [],

@@ -687,7 +687,7 @@ describe('providers', () => {
       ...from,
       NOTIFY_EMAIL_PROVIDER: 'SES, SendGrid',
       NOTIFY_EMAIL_REGION: 'eu-west-1',
-      NOTIFY_EMAIL_API_KEY: 'k',
+      NOTIFY_EMAIL_API_KEY: 'id:k',
     };
     const config = parse({ ...env, NOTIFY_CHAT_PROVIDER: 'None' });
     assert.deepEqual([config.providers.email, config.providers.chat], [['ses', 'sendgrid'], []]);
@@ -695,8 +695,8 @@ describe('providers', () => {
       from: 'Notify <notify@shop.example>',
       emailservice: undefined,
       smtp: undefined,
-      ses: { region: 'eu-west-1', apiKey: 'k', endpoint: undefined },
-      sendgrid: { apiKey: 'k', endpoint: undefined },
+      ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined },
+      sendgrid: { apiKey: 'id:k', endpoint: undefined },
       acs: undefined,
     });
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'slack,slack' }, 'NOTIFY_CHAT_PROVIDER', /"slack" is named twice/);

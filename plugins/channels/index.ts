@@ -2,7 +2,7 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
-import type { OpenProvider } from './open.ts';
+import { lazy, type OpenProvider } from './open.ts';
 import { testProvider } from './test/provider.ts';
 import { openTwilio } from './twilio/index.ts';
 import { openWebhook } from './webhook/standard.ts';
@@ -14,7 +14,14 @@ export type { OpenProvider } from './open.ts';
  * A provider is one file in <channel>/ and one line here.
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
-  email: { test: testProvider('email') },
+  email: {
+    acs: lazy(() => import('./email/acs/index.ts')),
+    emailservice: lazy(() => import('./email/emailservice/index.ts')),
+    sendgrid: lazy(() => import('./email/sendgrid/index.ts')),
+    ses: lazy(() => import('./email/ses/index.ts')),
+    smtp: lazy(() => import('./email/smtp/index.ts')),
+    test: testProvider('email'),
+  },
   sms: { twilio: openTwilio('sms'), test: testProvider('sms') },
   whatsapp: { twilio: openTwilio('whatsapp'), test: testProvider('whatsapp') },
   web_push: { test: testProvider('web_push') },

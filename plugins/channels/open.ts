@@ -4,3 +4,9 @@ import type { ChannelProvider } from '../../src/core/channel.ts';
 
 /** Opens a provider for this core. It is closed with it. */
 export type OpenProvider = (app: FastifyInstance, config: Config) => Promise<ChannelProvider>;
+
+/** A provider whose code, and that of the libraries it needs, is loaded when it is opened: most are never chosen. */
+export const lazy =
+  (load: () => Promise<{ readonly default: OpenProvider }>): OpenProvider =>
+  async (app, config) =>
+    (await load()).default(app, config);

@@ -27,6 +27,7 @@ export function checkRules(context: RuleContext): void {
     retryPauses,
     senders,
     smtpLogin,
+    sesKey,
     vapidPair,
   ]) {
     rule(context);
@@ -109,6 +110,16 @@ function smtpLogin({ draft: { email }, isSet, refuse }: RuleContext): void {
   refuse(
     missing,
     `is required beside ${login.find((variable) => variable !== missing)}; set both or neither`,
+  );
+}
+
+/** The contract has one variable for a key, and AWS's keys are pairs. */
+function sesKey({ draft: { email }, refuse }: RuleContext): void {
+  const apiKey = email?.ses?.apiKey;
+  if (apiKey === undefined || /^[^:\s]+:\S+$/.test(apiKey.trim())) return;
+  refuse(
+    'NOTIFY_EMAIL_API_KEY',
+    "must be <access key id>:<secret access key> for ses; unset it to use the machine's own credentials",
   );
 }
 

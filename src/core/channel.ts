@@ -8,6 +8,8 @@ export interface ChannelProvider {
   readonly channel: Channel;
   /** As in logs and metric labels: smtp, ses, twilio … */
   readonly name: string;
+  /** Whether each destination is a server of its own, as with webhooks: that one of them is away says nothing of the others. */
+  readonly isManyServers?: boolean;
   /**
    * Hands one message over.
    * @throws DeliveryError; anything else counts as retryable
@@ -24,6 +26,18 @@ export interface ChannelMessage extends UserKey {
   /** When the notification was accepted: the same over retries. */
   readonly createdAtMs: EpochMs;
   readonly content: Content;
+  /** What the request or a template says for this channel alone; it wins over the content's title and body. */
+  readonly rendered?: RenderedContent | undefined;
+}
+
+/** The words of one channel. '' where nothing is said. */
+export interface RenderedContent {
+  readonly subject: string;
+  /** Plain text. */
+  readonly body: string;
+  readonly html: string;
+  /** An address, or `Name <address>`. */
+  readonly replyTo: string;
 }
 
 export interface SendOptions {

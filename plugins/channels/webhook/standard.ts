@@ -35,6 +35,7 @@ const passing = [408, 409, 425, 429];
 export class WebhookProvider implements ChannelProvider {
   readonly channel = 'webhook';
   readonly name = 'webhook';
+  readonly isManyServers = true;
   readonly #parts: WebhookParts;
 
   constructor(parts: WebhookParts) {

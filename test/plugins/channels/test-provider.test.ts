@@ -413,8 +413,8 @@ describe('outside dev mode', () => {
 
   it('is not offered in the place of another', () => {
     assert.throws(
-      () => parseConfig({ ...production, NOTIFY_EMAIL_PROVIDER: 'smtp' }, built),
-      /NOTIFY_EMAIL_PROVIDER: "smtp" is not built into this version; use none$/m,
+      () => parseConfig({ ...production, NOTIFY_SMS_PROVIDER: 'sns' }, built),
+      /NOTIFY_SMS_PROVIDER: "sns" is not built into this version; use none or twilio$/m,
     );
   });
 

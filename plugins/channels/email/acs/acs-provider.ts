@@ -1,0 +1,74 @@
+import { EmailClient, type EmailMessage } from '@azure/communication-email';
+import type { Clock } from '../../../../src/core/ambient.ts';
+import {
+  type ChannelMessage,
+  type ChannelProvider,
+  codes,
+  DeliveryError,
+  type SendOptions,
+  type SendReceipt,
+} from '../../../../src/core/channel.ts';
+import type { Mailbox } from '../address.ts';
+import { apiAgent } from '../api-agent.ts';
+import { type Mail, mailOf } from '../mail.ts';
+import { later } from '../refusals.ts';
+import { acsHttpClient } from './acs-http-client.ts';
+
+export interface AcsSettings {
+  /** One of the resource's two keys, base64. */
+  readonly apiKey: string;
+  /** https://<resource>.<region>.communication.azure.com */
+  readonly endpoint: string;
+}
+
+/** Azure Communication Services (https://learn.microsoft.com/rest/api/communication/email/email/send), by its SDK. */
+export class AcsProvider implements ChannelProvider {
+  readonly channel = 'email';
+  readonly name = 'acs';
+  readonly #from: Mailbox;
+  readonly #agent = apiAgent();
+  readonly #client: EmailClient;
+
+  constructor(from: Mailbox, { apiKey, endpoint }: AcsSettings, clock: Clock) {
+    this.#from = from;
+    this.#client = new EmailClient(
+      endpoint,
+      { key: apiKey },
+      {
+        httpClient: acsHttpClient(this.#agent, clock),
+        // the dispatcher retries
+        retryOptions: { maxRetries: 0 },
+        allowInsecureConnection: endpoint.startsWith('http:'),
+      },
+    );
+  }
+
+  /** The delivery's id is the operation's: the same for every attempt (header Operation-Id). */
+  async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
+    const mail = messageOf(mailOf(message, this.#from));
+    try {
+      const poller = await this.#client.beginSend(mail, { operationId: idempotencyKey, abortSignal: signal });
+      return { providerMessageId: poller.getResult()?.id ?? '' };
+    } catch (error) {
+      if (error instanceof DeliveryError) throw error;
+      if (signal.aborted) throw later(codes.interrupted, 'the attempt was aborted before Azure was asked');
+      // what the SDK throws holds the request
+      throw later('provider_error', 'the Azure SDK could not make the request');
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
+
+/** The sender has no name here: Azure has one for each of its sender addresses. */
+function messageOf({ from, to, replyTo, subject, text, html, headers }: Mail): EmailMessage {
+  return {
+    senderAddress: from.address,
+    recipients: { to: [{ address: to }] },
+    content: { subject, plainText: text, ...(html !== undefined && { html }) },
+    ...(replyTo && { replyTo: [{ address: replyTo.address, displayName: replyTo.name }] }),
+    headers: { ...headers },
+  };
+}

@@ -1,0 +1,76 @@
+import type { Clock } from '../../../../src/core/ambient.ts';
+import type {
+  ChannelMessage,
+  ChannelProvider,
+  SendOptions,
+  SendReceipt,
+} from '../../../../src/core/channel.ts';
+import { exchange } from '../../http/exchange.ts';
+import type { Mailbox } from '../address.ts';
+import { apiAgent } from '../api-agent.ts';
+import { type Mail, mailOf } from '../mail.ts';
+import { sendGridRefusal } from './sendgrid-refusal.ts';
+
+export interface SendGridSettings {
+  readonly apiKey: string;
+  /** Another base URL than SendGrid's own, as for its EU region: https://api.eu.sendgrid.com. */
+  readonly endpoint: string | undefined;
+}
+
+const defaultEndpoint = 'https://api.sendgrid.com';
+
+/**
+ * SendGrid's v3 API, as https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send documents it. Not by its SDK: that one
+ * cannot end a single call, takes a broken answer for a failed call, and throws errors that hold the key.
+ */
+export class SendGridProvider implements ChannelProvider {
+  readonly channel = 'email';
+  readonly name = 'sendgrid';
+  readonly #from: Mailbox;
+  readonly #url: URL;
+  readonly #authorization: string;
+  readonly #clock: Clock;
+  readonly #agent = apiAgent();
+
+  constructor(from: Mailbox, { apiKey, endpoint }: SendGridSettings, clock: Clock) {
+    this.#from = from;
+    this.#url = new URL(`${endpoint ?? defaultEndpoint}/v3/mail/send`);
+    this.#authorization = `Bearer ${apiKey}`;
+    this.#clock = clock;
+  }
+
+  /** SendGrid has no idempotency key; the delivery's id goes along for its events. */
+  async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
+    const answer = await exchange(this.#agent, {
+      url: this.#url,
+      headers: { authorization: this.#authorization, 'content-type': 'application/json' },
+      body: JSON.stringify(requestOf(mailOf(message, this.#from), idempotencyKey)),
+      signal,
+    });
+    const refusal = sendGridRefusal(answer, this.#clock.now());
+    if (refusal !== undefined) throw refusal;
+    return { providerMessageId: String(answer.headers['x-message-id'] ?? '') };
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
+
+function requestOf({ from, to, replyTo, subject, text, html, messageId, headers }: Mail, deliveryId: string) {
+  return {
+    personalizations: [{ to: [{ email: to }] }],
+    from: senderOf(from),
+    ...(replyTo && { reply_to: senderOf(replyTo) }),
+    subject,
+    // in this order, SendGrid wants it so
+    content: [
+      { type: 'text/plain', value: text },
+      ...(html === undefined ? [] : [{ type: 'text/html', value: html }]),
+    ],
+    headers: { ...headers, 'Message-ID': messageId },
+    custom_args: { notify_delivery_id: deliveryId },
+  };
+}
+
+const senderOf = ({ name, address }: Mailbox) => ({ email: address, ...(name !== '' && { name }) });

@@ -1,0 +1,100 @@
+import { SESv2Client, SendEmailCommand, type SendEmailCommandInput } from '@aws-sdk/client-sesv2';
+import type { Clock } from '../../../../src/core/ambient.ts';
+import {
+  type ChannelMessage,
+  type ChannelProvider,
+  DeliveryError,
+  type SendOptions,
+  type SendReceipt,
+} from '../../../../src/core/channel.ts';
+import { headerMailbox, type Mailbox } from '../address.ts';
+import { apiAgent } from '../api-agent.ts';
+import { type Mail, mailOf } from '../mail.ts';
+import { credentials, later } from '../refusals.ts';
+import { sesHandler } from './ses-handler.ts';
+
+export interface SesSettings {
+  readonly region: string;
+  /** `<access key id>:<secret access key>`; undefined: what the AWS SDK finds (environment, profile, role of the machine). */
+  readonly apiKey: string | undefined;
+  readonly endpoint: string | undefined;
+}
+
+/** Amazon SES, its v2 API (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html), by its SDK. */
+export class SesProvider implements ChannelProvider {
+  readonly channel = 'email';
+  readonly name = 'ses';
+  readonly #from: Mailbox;
+  readonly #agent = apiAgent();
+  readonly #client: SESv2Client;
+
+  constructor(from: Mailbox, { region, apiKey, endpoint }: SesSettings, clock: Clock) {
+    this.#from = from;
+    this.#client = new SESv2Client({
+      region,
+      ...(endpoint !== undefined && { endpoint }),
+      ...(apiKey !== undefined && { credentials: keyPair(apiKey) }),
+      // the dispatcher retries
+      maxAttempts: 1,
+      requestHandler: sesHandler(this.#agent, clock),
+    });
+  }
+
+  /** SES has no idempotency key; the delivery's id goes along as a tag, for its events. */
+  async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
+    const command = new SendEmailCommand(inputOf(mailOf(message, this.#from), idempotencyKey));
+    try {
+      const { MessageId } = await this.#client.send(command, { abortSignal: signal });
+      return { providerMessageId: MessageId ?? '' };
+    } catch (error) {
+      throw refusalOf(error, signal);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#client.destroy();
+    await this.#agent.destroy();
+  }
+}
+
+/** What the SDK throws before or beside an answer of SES. */
+function refusalOf(error: unknown, signal: AbortSignal): DeliveryError {
+  // a fresh one, without what the SDK has hung on it
+  if (error instanceof DeliveryError)
+    return new DeliveryError(error.code, error.message, {
+      retryable: error.retryable,
+      ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
+    });
+  if (signal.aborted) return later('interrupted', 'the attempt was aborted before SES was asked');
+  const name = error instanceof Error ? error.name : '';
+  if (/Credentials|Token/.test(name))
+    return credentials('no AWS credentials were found, or they have run out');
+  return later('provider_error', 'the AWS SDK could not make the request');
+}
+
+/** The configuration has checked the form. */
+function keyPair(apiKey: string): { readonly accessKeyId: string; readonly secretAccessKey: string } {
+  const [accessKeyId = '', ...rest] = apiKey.trim().split(':');
+  return { accessKeyId, secretAccessKey: rest.join(':') };
+}
+
+const utf8 = (Data: string) => ({ Data, Charset: 'UTF-8' });
+
+function inputOf(
+  { from, to, replyTo, subject, text, html, headers }: Mail,
+  deliveryId: string,
+): SendEmailCommandInput {
+  return {
+    FromEmailAddress: headerMailbox(from),
+    Destination: { ToAddresses: [to] },
+    ...(replyTo && { ReplyToAddresses: [headerMailbox(replyTo)] }),
+    Content: {
+      Simple: {
+        Subject: utf8(subject),
+        Body: { Text: utf8(text), ...(html !== undefined && { Html: utf8(html) }) },
+        Headers: Object.entries(headers).map(([Name, Value]) => ({ Name, Value })),
+      },
+    },
+    EmailTags: [{ Name: 'notify_delivery_id', Value: deliveryId }],
+  };
+}
