@@ -19,12 +19,14 @@ import channels, {
 import deliveries from '../plugins/deliveries/index.ts';
 import devices from '../plugins/devices/index.ts';
 import dispatcher from '../plugins/dispatcher/index.ts';
+import egress from '../plugins/egress/index.ts';
 import inbox from '../plugins/inbox/index.ts';
 import liveHub from '../plugins/live-hub/index.ts';
 import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
+import webhookKeys from '../plugins/webhook-keys/index.ts';
 import { answerConnectionError, answerFrameworkError, errorAnswers } from '../routes/errors.ts';
 import events from '../routes/events/index.ts';
 import health, { type Readiness } from '../routes/health/index.ts';
@@ -36,6 +38,7 @@ import { inboxService } from '../routes/rpc/services/inbox.ts';
 import { notificationClient } from '../routes/rpc/services/notification-client.ts';
 import { notificationInternal } from '../routes/rpc/services/notification-internal.ts';
 import { producer } from '../routes/rpc/services/producer.ts';
+import { recipient } from '../routes/rpc/services/recipient.ts';
 import type { Built, Config } from './config.ts';
 import type { Ambient } from './core/ambient.ts';
 import type { DispatcherSettings } from './core/dispatcher/settings.ts';
@@ -52,7 +55,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'retry'],
+  features: ['plugins', 'retry', 'webhook'],
 };
 
 /** What tests and embedders may replace. */
@@ -133,7 +136,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 
     const internal = await listener(limits);
     await internal.register(rpc, {
-      services: [notificationInternal(internal), producer(internal), deliveryService(internal)],
+      services: [
+        notificationInternal(internal),
+        producer(internal),
+        deliveryService(internal),
+        recipient(internal),
+      ],
     });
 
     if (config.auth.devMode) {
@@ -218,6 +226,8 @@ async function buildCore(
     for (const module of modules) if (module.core) await core.register(module.core);
     await core.register(auth, { auth: config.auth });
     await core.register(store, { config, drivers });
+    await core.register(egress, { config });
+    await core.register(webhookKeys, { config });
     await core.register(channels, { config, table });
     await core.register(backplane, { config });
     await core.register(liveHub, { live: config.live });
@@ -243,6 +253,7 @@ const shared = [
   'scrape',
   'providers',
   'liveHub',
+  'webhookKeys',
   'notifier',
   'deliveries',
   'inbox',

@@ -32,7 +32,7 @@ const configuration = read('docs/configuration.md');
 const pages = new Map(
   [
     ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'bench/README.md'],
-    ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+    ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`),
   ]
     .filter((path) => path.endsWith('.md') && existsSync(join(root, path)))
     .map((path) => [path, read(path)]),
@@ -144,11 +144,13 @@ describe('docs/configuration.md', () => {
     );
   });
 
+  /** Read by npm scripts of ours, not by the service. */
+  const ofScripts = ['NOTIFY_IMPORT_DSN'];
   for (const [path, text] of pages)
     it(`${path} names no variable that does not exist`, () => {
       const named = text.match(/\bNOTIFY_[A-Z0-9_]+\b(?!\*)/g) ?? [];
       assert.deepEqual(
-        named.filter((name) => !variableNames.has(name)),
+        named.filter((name) => !variableNames.has(name) && !ofScripts.includes(name)),
         [],
       );
     });

@@ -3,6 +3,8 @@ import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import type { OpenProvider } from './open.ts';
+import { openTwilio } from './twilio/index.ts';
+import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
 
@@ -10,8 +12,11 @@ export type { OpenProvider } from './open.ts';
  * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.
  * A provider is one file in <channel>/ and one line here.
  */
-export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> =
-  {};
+export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
+  sms: { twilio: openTwilio('sms') },
+  whatsapp: { twilio: openTwilio('whatsapp') },
+  webhook: { webhook: openWebhook },
+};
 
 /** Providers by channel and name, as the table above and modules fill it. */
 export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
@@ -41,7 +46,10 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
     const active = new Map<Channel, ChannelProvider>();
-    for (const [channel, names] of Object.entries(config.providers) as [Channel, readonly string[]][]) {
+    // no variable names the webhook channel's provider: its secret switches it on
+    const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
+    const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
+    for (const [channel, names] of chosen) {
       const [name, ...others] = names;
       if (name === undefined) continue;
       if (others.length > 0)
@@ -57,5 +65,5 @@ export default fp<{ config: Config; table: ProviderTable }>(
     }
     app.decorate('providers', active);
   },
-  { name: 'providers', dependencies: ['provider-registry'] },
+  { name: 'providers', dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry'] },
 );

@@ -1,4 +1,4 @@
-import type { Channel, Content, Reason, UserKey } from './glossary.ts';
+import type { Channel, Content, EpochMs, Reason, UserKey } from './glossary.ts';
 
 /**
  * One way to send on a channel. A provider keeps its own connections and never retries: the dispatcher does.
@@ -21,6 +21,8 @@ export interface ChannelMessage extends UserKey {
   readonly id: string;
   readonly deliveryId: string;
   readonly destination: string;
+  /** When the notification was accepted: the same over retries. */
+  readonly createdAtMs: EpochMs;
   readonly content: Content;
 }
 
@@ -41,6 +43,28 @@ export interface SendReceipt {
  * forgotten.
  */
 export const deadDestination: ReadonlySet<Reason> = new Set(['subscription_gone', 'unregistered_token']);
+
+/**
+ * Codes that mean the same whatever the provider. Beside them a provider has words of its own, and `http_<status>`.
+ *
+ * - The first four: the provider could not be asked, or gave no whole answer. Retryable; what it did meanwhile is not known.
+ * - credentials_rejected, provider_misconfigured: an operator has to act. Retryable: the delivery waits for that.
+ * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again.
+ * - destination_refused: it leads where this service must not connect to.
+ */
+export const codes = {
+  timeout: 'timeout',
+  dnsFailed: 'dns_failed',
+  tlsFailed: 'tls_failed',
+  connectionFailed: 'connection_failed',
+  interrupted: 'interrupted',
+  credentialsRejected: 'credentials_rejected',
+  misconfigured: 'provider_misconfigured',
+  invalidDestination: 'invalid_destination',
+  destinationRefused: 'destination_refused',
+  destinationGone: 'destination_gone',
+  messageRefused: 'message_refused',
+} as const satisfies Readonly<Record<string, Reason>>;
 
 /** A provider did not take a message. The public text says why without quoting the message or a secret. */
 export class DeliveryError extends Error {

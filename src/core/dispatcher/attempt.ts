@@ -63,6 +63,7 @@ export async function attemptDelivery(
         id: notification.id,
         deliveryId: delivery.id,
         destination: delivery.destination,
+        createdAtMs: notification.createdAtMs,
         content: notification,
       },
       { signal: abort.signal, idempotencyKey: delivery.id },

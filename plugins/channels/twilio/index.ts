@@ -1,0 +1,11 @@
+import type { OpenProvider } from '../open.ts';
+import { TwilioProvider } from './twilio.ts';
+
+/** Twilio for SMS or for WhatsApp: the same account and API, with settings of their own. */
+export const openTwilio =
+  (channel: 'sms' | 'whatsapp'): OpenProvider =>
+  async (app, config) => {
+    const settings = config[channel].twilio;
+    if (settings === undefined) throw new Error(`the configuration has no block of twilio for ${channel}`);
+    return new TwilioProvider(channel, settings, app.ambient.clock);
+  };

@@ -1,0 +1,98 @@
+import twilio from 'twilio';
+import { Agent, type Dispatcher } from 'undici';
+import type { Clock } from '../../../src/core/ambient.ts';
+import {
+  type ChannelMessage,
+  type ChannelProvider,
+  codes,
+  DeliveryError,
+  type SendOptions,
+  type SendReceipt,
+} from '../../../src/core/channel.ts';
+import { checkedNumber } from './number.ts';
+import { sdkClient } from './sdk-client.ts';
+
+export interface TwilioSettings {
+  readonly accountSid: string;
+  readonly authToken: string;
+  /** A number, or for SMS a name. */
+  readonly from: string | undefined;
+  /** Wins over the number. */
+  readonly messagingServiceSid: string | undefined;
+  /** Undefined: Twilio's own. */
+  readonly endpoint: string | undefined;
+}
+
+type SdkHttpClient = NonNullable<ConstructorParameters<typeof twilio.Twilio>[2]>['httpClient'];
+
+const standardEndpoint = 'https://api.twilio.com';
+/** As many as the SDK's own client has. */
+const connections = 20;
+/** Twilio's limit for a text, in characters (www.twilio.com/docs/messaging/api/message-resource, "body"). */
+const longestText = 1_600;
+const whatsAppPrefix = 'whatsapp:';
+
+/**
+ * SMS and WhatsApp by Twilio's Messages resource (www.twilio.com/docs/messaging/api/message-resource). It has no idempotency
+ * key: what was sent when the connection broke may go out twice.
+ */
+export class TwilioProvider implements ChannelProvider {
+  readonly channel: 'sms' | 'whatsapp';
+  readonly name = 'twilio';
+  readonly #settings: TwilioSettings;
+  readonly #clock: Clock;
+  readonly #agent: Dispatcher = new Agent({ allowH2: false, connections });
+
+  /** @throws where the account SID cannot be one */
+  constructor(channel: 'sms' | 'whatsapp', settings: TwilioSettings, clock: Clock) {
+    this.channel = channel;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#sdk(new AbortController().signal);
+  }
+
+  async send({ destination, content }: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
+    const to = this.#onChannel(checkedNumber(destination));
+    const body = textOf(content);
+    const { sid } = await this.#sdk(signal).messages.create({ to, body, ...this.#sender() });
+    return { providerMessageId: typeof sid === 'string' ? sid : '' };
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  /** The SDK's client for one call: its signal has no other way in. */
+  #sdk(signal: AbortSignal) {
+    const { accountSid, authToken, endpoint = standardEndpoint } = this.#settings;
+    const httpClient = sdkClient({ dispatcher: this.#agent, endpoint, signal, now: () => this.#clock.now() });
+    const sdk = new twilio.Twilio(accountSid, authToken, {
+      httpClient: httpClient as unknown as NonNullable<SdkHttpClient>,
+    });
+    sdk.api.baseUrl = endpoint;
+    return sdk;
+  }
+
+  #sender(): { readonly from: string } | { readonly messagingServiceSid: string } {
+    const { from = '', messagingServiceSid } = this.#settings;
+    return messagingServiceSid === undefined ? { from: this.#onChannel(from) } : { messagingServiceSid };
+  }
+
+  #onChannel(number: string): string {
+    if (this.channel === 'sms' || number.startsWith(whatsAppPrefix)) return number;
+    return `${whatsAppPrefix}${number}`;
+  }
+}
+
+/** Title and body, one under the other. */
+function textOf({ title, body }: ChannelMessage['content']): string {
+  const text = [title, body].filter((part) => part !== '').join('\n');
+  if (text.trim() === '') throw refused('the message has neither title nor body');
+  // a character of another plane counts once here: what Twilio counts twice it refuses itself
+  if (text.length > longestText && [...text].length > longestText)
+    throw refused(`title and body are longer than ${longestText.toLocaleString('en')} characters`);
+  return text;
+}
+
+const refused = (text: string): DeliveryError =>
+  new DeliveryError(codes.messageRefused, text, { retryable: false });

@@ -1,0 +1,332 @@
+/** What every provider must do, whatever it speaks: run by each against a server that speaks the provider's wire format. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { inspect } from 'node:util';
+import {
+  type ChannelMessage,
+  type ChannelProvider,
+  codes,
+  DeliveryError,
+  type SendReceipt,
+} from '../../src/core/channel.ts';
+import type { Content } from '../../src/core/glossary.ts';
+import { type FakeClock, fakeClock } from '../support/ambient.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Answer, type Reply, ScriptedServer } from '../support/scripted-server.ts';
+
+/** A message as the server understood it. */
+export interface Understood {
+  readonly destination: string;
+  /** All that a person would read of it. */
+  readonly text: string;
+}
+
+/** A refusal in the provider's own words. */
+export interface Refusal {
+  /** Continues "refuses": what the provider says. */
+  readonly when: string;
+  readonly reply: Reply;
+  readonly code: string;
+}
+
+/** What the suite must know of a provider. */
+export interface ChannelCase {
+  /** Opens the provider against a server at `base`, an URL without a path. */
+  open(t: TestContext, base: string, clock: FakeClock): ChannelProvider;
+  /** A destination that it takes; `base` where destinations are URLs. */
+  destination(base: string): string;
+  /** Destinations that it must refuse without asking anybody, beside those with line breaks. */
+  readonly wrongDestinations: readonly string[];
+  /** How the server takes a message, and the id that it gives it; '' where it gives none. */
+  accepted(): { readonly reply: Reply; readonly id: string };
+  /** Reads a request as the provider would. @throws where it is not one that the provider understands */
+  understand(request: ScriptedServer['received'][number], base: string): Understood;
+  /** How the server says that it is asked too often. */
+  throttled(headers: Readonly<Record<string, string>>): Reply;
+  readonly permanent: readonly Refusal[];
+  readonly transient: readonly Refusal[];
+  /** Where the provider knows credentials. */
+  readonly credentials?: readonly Refusal[];
+  /** Where it can say that a destination is dead. */
+  readonly dead?: readonly Refusal[];
+  /** The largest that it takes. */
+  readonly longest: Partial<Content>;
+  /** Messages that it must refuse without asking anybody, if there are any. */
+  readonly impossible?: readonly Partial<Content>[];
+  /** How many connections it may hold at once to one server. */
+  readonly connections: number;
+  /** What must never show in an error. */
+  readonly secrets: readonly string[];
+  /** Its own time limit, where it has one beside the attempt's. */
+  readonly timeoutMs?: number;
+}
+
+/** A text that no error may quote. */
+const privateText = 'the private text of 47114711';
+
+const content: Content = {
+  notificationId: 'note-1',
+  type: 'order.shipped',
+  subjectRef: '42',
+  subjectType: 'order',
+  title: 'title',
+  body: privateText,
+  urgency: undefined,
+  data: undefined,
+  actionUrl: undefined,
+  iconUrl: undefined,
+  actions: [],
+  expiresAtMs: 0n,
+};
+
+export function channelConformance(name: string, subject: ChannelCase): void {
+  describe(`the provider ${name}`, () => {
+    /** One test's ground. */
+    async function ground(t: TestContext, at?: string) {
+      const server = await ScriptedServer.listen(t);
+      server.answer = () => subject.accepted().reply;
+      const clock = fakeClock();
+      const base = at ?? server.url;
+      const provider = subject.open(t, base, clock);
+      t.after(() => provider.close?.());
+      let count = 0;
+      const send = (
+        over: { destination?: string; content?: Partial<Content>; signal?: AbortSignal } = {},
+      ): Promise<SendReceipt> => {
+        count += 1;
+        const id = `01a20154-4c24-73da-a2b6-${String(count).padStart(12, '0')}`;
+        const message: ChannelMessage = {
+          tenantId: 'demo',
+          userId: 'ada',
+          id,
+          deliveryId: id,
+          destination: over.destination ?? subject.destination(base),
+          createdAtMs: BigInt(clock.now()),
+          content: { ...content, ...over.content },
+        };
+        return provider.send(message, {
+          signal: over.signal ?? new AbortController().signal,
+          idempotencyKey: id,
+        });
+      };
+      /** How a send fails, which must not tell what is private. */
+      const failure = async (sending: Promise<SendReceipt>): Promise<DeliveryError> => {
+        const error: unknown = await sending.then(
+          () => assert.fail('it was taken'),
+          (thrown: unknown) => thrown,
+        );
+        assert.ok(error instanceof DeliveryError, inspect(error));
+        const shown = inspect(error, { depth: 20, showHidden: true, maxStringLength: null });
+        for (const secret of [privateText, ...subject.secrets])
+          assert.ok(!shown.includes(secret), `the error tells ${secret}: ${shown}`);
+        return error;
+      };
+      /** That an answer is a failure of a kind. */
+      const fails = async (answer: Answer, expected: { code: string; retryable: boolean }) => {
+        server.answer = () => answer;
+        const { code, retryable } = await failure(send());
+        assert.deepEqual({ code, retryable }, expected);
+      };
+      const understood = () => server.received.map((request) => subject.understand(request, base));
+      return { server, clock, provider, send, failure, fails, understood };
+    }
+
+    it('hands a message over, and tells the id that it is given', async (t) => {
+      const { send, understood } = await ground(t);
+      assert.equal((await send()).providerMessageId, subject.accepted().id);
+      const [message, second] = understood();
+      assert.equal(second, undefined);
+      assert.ok(message?.text.includes(privateText));
+    });
+
+    for (const { when, reply, code } of subject.permanent)
+      it(`gives up on ${when}`, async (t) => (await ground(t)).fails(reply, { code, retryable: false }));
+
+    for (const { when, reply, code } of subject.transient)
+      it(`comes back after ${when}`, async (t) => (await ground(t)).fails(reply, { code, retryable: true }));
+
+    for (const { when, reply, code } of subject.credentials ?? [])
+      it(`waits for an operator on ${when}`, async (t) =>
+        (await ground(t)).fails(reply, { code, retryable: true }));
+
+    for (const { when, reply, code } of subject.dead ?? [])
+      it(`knows a dead destination by ${when}`, async (t) => {
+        assert.equal(code, codes.destinationGone);
+        await (await ground(t)).fails(reply, { code, retryable: false });
+      });
+
+    it('honours the time that it is told to wait, in seconds and as a date', async (t) => {
+      const { server, clock, send, failure } = await ground(t);
+      const date = (ms: number) => new Date(clock.now() + ms).toUTCString();
+      for (const [value, afterMs] of [
+        ['17', 17_000],
+        ['0', 0],
+        [date(90_000), 90_000],
+        [date(-90_000), 0],
+        ['soon', undefined],
+        ['-5', undefined],
+        ['99999999999999999999', undefined],
+      ] as const) {
+        server.answer = () => subject.throttled({ 'retry-after': value });
+        const error = await failure(send());
+        assert.equal(error.retryable, true);
+        assert.equal(error.retryAfterMs, afterMs, value);
+      }
+    });
+
+    it('comes back after a connection that is reset, and one that is refused', async (t) => {
+      const { server, fails, send, failure } = await ground(t);
+      await fails('reset', { code: codes.connectionFailed, retryable: true });
+      await server.close();
+      assert.equal((await failure(send())).code, codes.connectionFailed);
+    });
+
+    it('takes a status for the answer when the body breaks off: asking again could send twice', async (t) => {
+      const { server, send, fails } = await ground(t);
+      const { reply } = subject.accepted();
+      server.answer = () => ({ half_body: reply });
+      assert.equal((await send()).providerMessageId, '');
+      await fails({ half_body: { status: 503 } }, { code: 'http_503', retryable: true });
+    });
+
+    it('reads no more of an answer than 16 KiB', { timeout: 4_000 }, async (t) => {
+      const { fails } = await ground(t);
+      // whoever wants more than the half that comes waits for ever
+      const body = 'x'.repeat(60_000);
+      await fails({ hang_body: { status: 503, body } }, { code: 'http_503', retryable: true });
+    });
+
+    it('ends with its attempt', async (t) => {
+      const { server, send, failure } = await ground(t);
+      server.answer = () => 'hang';
+      const abort = new AbortController();
+      const failed = failure(send({ signal: abort.signal }));
+      await eventually('the request', () => server.received.length === 1);
+      abort.abort();
+      const { code, retryable } = await failed;
+      assert.deepEqual([code, retryable], [codes.interrupted, true]);
+    });
+
+    it('does not begin an attempt that was aborted before', async (t) => {
+      const { server, send, failure } = await ground(t);
+      assert.equal((await failure(send({ signal: AbortSignal.abort() }))).code, codes.interrupted);
+      assert.equal(server.received.length, 0);
+    });
+
+    it('has a time limit', { skip: subject.timeoutMs === undefined && "the attempt's alone" }, async (t) => {
+      const { server, clock, send, failure } = await ground(t);
+      const timeoutMs = subject.timeoutMs ?? 0;
+      server.answer = () => 'hang';
+      const failed = failure(send());
+      await eventually('the request', () => server.received.length === 1);
+      await clock.advance(timeoutMs - 1);
+      const early = await Promise.race([failed, new Promise((resolve) => setImmediate(resolve, 'pending'))]);
+      assert.equal(early, 'pending');
+      await clock.advance(1);
+      const { code, retryable } = await failed;
+      assert.deepEqual([code, retryable], [codes.timeout, true]);
+      assert.equal(clock.pending, 0);
+    });
+
+    it('comes back when TLS fails: a certificate that nobody signed is not trusted', async (t) => {
+      const tls = await ScriptedServer.listen(t, true);
+      const { send, failure } = await ground(t, tls.url);
+      const { code, retryable } = await failure(send());
+      assert.deepEqual([code, retryable], [codes.tlsFailed, true]);
+      assert.equal(tls.received.length, 0);
+    });
+
+    it('comes back when the name cannot be resolved', async (t) => {
+      const { send, failure } = await ground(t, 'https://nobody.invalid');
+      const { code, retryable } = await failure(send());
+      assert.deepEqual([code, retryable], [codes.dnsFailed, true]);
+    });
+
+    it('makes 200 attempts at once over a few connections, and keeps those', async (t) => {
+      const { server, send } = await ground(t);
+      const text = (i: number) => `message number ${i}.`;
+      const all = Array.from({ length: 200 }, (_, i) => send({ content: { body: text(i) } }));
+      assert.equal((await Promise.all(all)).length, 200);
+      assert.equal(server.received.length, 200);
+      for (let i = 0; i < 200; i++)
+        assert.equal(server.received.filter(({ body }) => decoded(body).includes(text(i))).length, 1);
+      assert.ok(server.connections <= subject.connections, `${server.connections} connections`);
+      const before = server.connections;
+      await send();
+      assert.equal(server.connections, before, 'kept alive');
+    });
+
+    it('carries every script and sign unchanged', async (t) => {
+      const { send, understood } = await ground(t);
+      const texts = [
+        'Größe, naïve, Ångström',
+        '👩‍👩‍👧‍👦 🏳️‍🌈 \u{1f1e8}\u{1f1ed}',
+        'مرحبا بالعالم \u200f!\u202b',
+        '日本語 ไทย हिन्दी',
+        'a=b&c=d%20e+f;g<h>"i"\\j\'k',
+      ];
+      for (const body of texts) await send({ content: { body } });
+      understood().forEach(({ text }, i) => {
+        assert.ok(text.includes(texts[i] ?? '?'), `${text} instead of ${texts[i]}`);
+      });
+    });
+
+    it('takes an empty body, and the largest message', async (t) => {
+      const { send, understood } = await ground(t);
+      await send({ content: { body: '' } });
+      await send({ content: subject.longest });
+      const [empty, large] = understood();
+      assert.ok(empty?.text.includes('title'));
+      assert.ok(large?.text.includes(subject.longest.body ?? '?'));
+    });
+
+    for (const [i, impossible] of (subject.impossible ?? []).entries())
+      it(`refuses what it could not send, without asking (${i + 1})`, async (t) => {
+        const { server, send, failure } = await ground(t);
+        const { code, retryable } = await failure(send({ content: impossible }));
+        assert.deepEqual([code, retryable], [codes.messageRefused, false]);
+        assert.equal(server.received.length, 0);
+      });
+
+    it('lets no line break of a field become a header or a command', async (t) => {
+      const { server, send, understood } = await ground(t);
+      const evil = 'x\r\nX-Injected: 1\r\n\r\nGET / HTTP/1.1\r\n';
+      await send({
+        content: {
+          notificationId: evil,
+          type: evil,
+          subjectRef: evil,
+          subjectType: evil,
+          title: evil,
+          body: evil,
+          actionUrl: evil,
+          iconUrl: evil,
+          actions: [{ label: evil, url: evil }],
+        },
+      });
+      assert.equal(server.received.length, 1);
+      assert.equal(server.only.headers['x-injected'], undefined);
+      assert.equal(understood()[0]?.text.split(evil).length, 3, 'title and body as they were');
+    });
+
+    it('refuses a destination that is none, without asking', async (t) => {
+      const { server, send, failure } = await ground(t);
+      const good = subject.destination(server.url);
+      const broken = ['\r\nX-Injected: 1', '\n', '\0', ' ', '\u2028'].map((end) => good + end);
+      for (const destination of ['', ...broken, ...subject.wrongDestinations]) {
+        const { code, retryable } = await failure(send({ destination }));
+        assert.deepEqual([code, retryable], [codes.invalidDestination, false], JSON.stringify(destination));
+      }
+      assert.equal(server.received.length, 0);
+    });
+  });
+}
+
+/** A body's text, whether it is a form or not. */
+const decoded = (body: string): string => {
+  try {
+    return decodeURIComponent(body.replaceAll('+', ' '));
+  } catch {
+    return body;
+  }
+};
