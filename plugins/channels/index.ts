@@ -15,6 +15,9 @@ export type { OpenProvider } from './open.ts';
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
   sms: { twilio: openTwilio('sms') },
   whatsapp: { twilio: openTwilio('whatsapp') },
+  web_push: {
+    vapid: async (app, config) => (await import('./web-push/vapid.ts')).openVapid(app, config),
+  },
   webhook: { webhook: openWebhook },
 };
 
