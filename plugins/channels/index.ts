@@ -18,6 +18,9 @@ export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<
   web_push: {
     vapid: async (app, config) => (await import('./web-push/vapid.ts')).openVapid(app, config),
   },
+  mobile_push: {
+    fcm: async (app, config) => (await import('./mobile-push/fcm/fcm.ts')).openFcm(app, config),
+  },
   webhook: { webhook: openWebhook },
 };
 
