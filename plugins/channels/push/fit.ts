@@ -38,13 +38,14 @@ function longest(text: string, holds: (beginning: string) => boolean): string | 
   let tooLong = text.length + 1;
   while (tooLong - fits > 1) {
     const middle = (fits + tooLong) >> 1;
-    if (holds(text.slice(0, middle))) fits = middle;
+    if (holds(beginning(text, middle))) fits = middle;
     else tooLong = middle;
   }
-  return text.slice(0, isBetweenHalves(text, fits) ? fits - 1 : fits);
+  return beginning(text, fits);
 }
 
-/** Whether a cut would part the two code units of one character. */
-function isBetweenHalves(text: string, at: number): boolean {
-  return /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(Math.max(0, at - 1), at + 1));
+/** The first code units of a text, without the first half of a character. */
+function beginning(text: string, length: number): string {
+  const isParted = /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(Math.max(0, length - 1), length + 1));
+  return text.slice(0, isParted ? length - 1 : length);
 }

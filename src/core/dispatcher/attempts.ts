@@ -174,7 +174,7 @@ export class Attempts {
       await this.#forgetDevice(job, result.startedAtMs);
     this.#observer.attempted({
       channel: job.delivery.channel,
-      provider: provider.name,
+      provider: result.provider,
       status: outcome.status,
       durationMs: result.durationMs,
       error: result.failure?.cause,
