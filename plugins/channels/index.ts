@@ -4,18 +4,19 @@ import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import type { OpenProvider } from './open.ts';
 import { openTwilio } from './twilio/index.ts';
-import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
 
 /**
  * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.
- * A provider is one file in <channel>/ and one line here.
+ * A provider is one file in <channel>/ and one line here. It is loaded when it is chosen: SDKs are slow to load.
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
   sms: { twilio: openTwilio('sms') },
   whatsapp: { twilio: openTwilio('whatsapp') },
-  webhook: { webhook: openWebhook },
+  webhook: {
+    webhook: async (app, config) => (await import('./webhook/standard.ts')).openWebhook(app, config),
+  },
 };
 
 /** Providers by channel and name, as the table above and modules fill it. */
