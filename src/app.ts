@@ -55,7 +55,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'retry', 'webhook'],
+  features: ['plugins', 'retry', 'send_rates', 'webhook'],
 };
 
 /** What tests and embedders may replace. */

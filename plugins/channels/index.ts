@@ -5,13 +5,12 @@ import type { Channel } from '../../src/core/glossary.ts';
 import { ByToken } from './mobile-push/by-token.ts';
 import type { OpenProvider } from './open.ts';
 import { openTwilio } from './twilio/index.ts';
-import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
 
 /**
  * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.
- * A provider is one file in <channel>/ and one line here.
+ * A provider is one file in <channel>/ and one line here. It is loaded when it is chosen: SDKs are slow to load.
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
   sms: { twilio: openTwilio('sms') },
@@ -23,7 +22,9 @@ export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<
     apns: async (app, config) => (await import('./mobile-push/apns/apns.ts')).openApns(app, config),
     fcm: async (app, config) => (await import('./mobile-push/fcm/fcm.ts')).openFcm(app, config),
   },
-  webhook: { webhook: openWebhook },
+  webhook: {
+    webhook: async (app, config) => (await import('./webhook/standard.ts')).openWebhook(app, config),
+  },
 };
 
 /** Providers by channel and name, as the table above and modules fill it. */

@@ -19,12 +19,20 @@ const lastWordsMs = 1_000;
 export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | undefined }>(
   async (app, { config, settings }) => {
     const { store: outbox, liveHub: hub, providers, ambient, meters, log } = app;
-    const all: DispatcherSettings = { ...dispatcherDefaults, retry: config.retry, ...settings };
+    const all: DispatcherSettings = {
+      ...dispatcherDefaults,
+      retry: config.retry,
+      rates: config.sendRates,
+      ...settings,
+    };
     const attempts = new Attempts({ outbox, providers, ambient }, all, {
       attempted({ channel, provider, status, durationMs, error }) {
         meters.send(channel, provider, status, durationMs / 1000);
         if (error !== undefined) log.warn({ channel, provider, status, err: error }, 'send_failed');
       },
+      providerDown: ({ channel, provider, reason, probeInMs }) =>
+        log.error({ channel, provider, reason, probe_in_ms: probeInMs }, 'provider_down'),
+      providerUp: ({ channel, provider }) => log.info({ channel, provider }, 'provider_up'),
       leaseLost: (deliveryId) =>
         log.warn({ delivery_id: deliveryId }, 'lease_lost: it took too long, and may be sent twice'),
       handedBack: () => {

@@ -8,6 +8,8 @@ export interface ChannelProvider {
   readonly channel: Channel;
   /** As in logs and metric labels: smtp, ses, twilio … */
   readonly name: string;
+  /** Whether each destination is a server of its own, as with webhooks: that one of them is away says nothing of the others. */
+  readonly isManyServers?: boolean;
   /**
    * Hands one message over.
    * @throws DeliveryError; anything else counts as retryable

@@ -22,6 +22,8 @@ export interface Engine {
   readonly attempts: Attempts;
   /** What went wrong with nobody to hear of it. */
   readonly failures: string[];
+  /** What was said of the providers' health. */
+  readonly health: string[];
   /** Notifies one user on a channel of each provider. */
   notify(
     over?: Partial<NotifyCommand> & { readonly expiresAtMs?: bigint; readonly user?: string },
@@ -38,6 +40,7 @@ export function engine(
   const ambient = shared.ambient ?? fakeAmbient();
   const store = shared.store ?? memoryStore(ambient);
   const failures: string[] = [];
+  const health: string[] = [];
   const silent = { opened() {}, closed() {}, sent() {}, delivered() {}, slow() {}, failed() {} };
   const hub = new LiveHub(store, ambient, liveSettings, silent);
   const table = new Map(providers.map((provider) => [provider.channel, provider]));
@@ -49,6 +52,8 @@ export function engine(
   const failed = (what: string) => failures.push(what);
   const attempts = new Attempts({ outbox: store, providers: table, ambient }, all, {
     attempted() {},
+    providerDown: ({ channel, reason }) => health.push(`${channel} down: ${reason}`),
+    providerUp: ({ channel }) => health.push(`${channel} up`),
     leaseLost: () => failed('lease lost'),
     handedBack() {},
     failed,
@@ -70,6 +75,7 @@ export function engine(
     dispatcher,
     attempts,
     failures,
+    health,
     notify({ expiresAtMs = 0n, user = 'ada', ...over } = {}) {
       const userIds = over.userIds ?? [user];
       return notifier.notify({

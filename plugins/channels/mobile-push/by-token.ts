@@ -15,6 +15,8 @@ import { isApnsToken } from './apns-token.ts';
 export class ByToken implements ChannelProvider {
   readonly channel = 'mobile_push';
   readonly name: string;
+  /** That one of the two is away says nothing of the other. */
+  readonly isManyServers = true;
   readonly #fcm: ChannelProvider;
   readonly #apns: ChannelProvider;
 

@@ -1,5 +1,4 @@
 import type { OpenProvider } from '../open.ts';
-import { TwilioProvider } from './twilio.ts';
 
 /** Twilio for SMS or for WhatsApp: the same account and API, with settings of their own. */
 export const openTwilio =
@@ -7,5 +6,6 @@ export const openTwilio =
   async (app, config) => {
     const settings = config[channel].twilio;
     if (settings === undefined) throw new Error(`the configuration has no block of twilio for ${channel}`);
+    const { TwilioProvider } = await import('./twilio.ts');
     return new TwilioProvider(channel, settings, app.ambient.clock);
   };

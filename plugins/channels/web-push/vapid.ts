@@ -35,6 +35,7 @@ const urgencies = { low: 'low', normal: 'normal', high: 'high', critical: 'high'
 export class WebPushProvider implements ChannelProvider {
   readonly channel = 'web_push';
   readonly name = 'vapid';
+  readonly isManyServers = true;
   readonly #parts: WebPushParts;
 
   constructor(parts: WebPushParts) {
@@ -80,5 +81,10 @@ export const openVapid: OpenProvider = async ({ egress, ambient, log }, { webPus
     log.warn({ variable: 'NOTIFY_WEBPUSH_CONTACT_EMAIL' }, 'web_push_without_contact');
   const { default: webPush } = await import('web-push');
   const key = new VapidKey(vapid, ambient.clock);
-  return new WebPushProvider({ egress, key, clock: ambient.clock, encrypt: webPush.generateRequestDetails });
+  return new WebPushProvider({
+    egress: { target: (url) => egress.target(url), agent: await egress.agent() },
+    key,
+    clock: ambient.clock,
+    encrypt: webPush.generateRequestDetails,
+  });
 };

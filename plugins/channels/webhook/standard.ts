@@ -35,6 +35,7 @@ const passing = [408, 409, 425, 429];
 export class WebhookProvider implements ChannelProvider {
   readonly channel = 'webhook';
   readonly name = 'webhook';
+  readonly isManyServers = true;
   readonly #parts: WebhookParts;
 
   constructor(parts: WebhookParts) {
@@ -108,5 +109,9 @@ function refusalOf({ status, headers }: Answer, nowMs: number): DeliveryError | 
 /** @throws while the channel has no secret */
 export const openWebhook: OpenProvider = async ({ egress, webhookKeys, ambient }) => {
   if (webhookKeys === undefined) throw new Error('NOTIFY_WEBHOOK_SECRET is not set');
-  return new WebhookProvider({ egress, keys: webhookKeys, clock: ambient.clock });
+  return new WebhookProvider({
+    egress: { target: (url) => egress.target(url), agent: await egress.agent() },
+    keys: webhookKeys,
+    clock: ambient.clock,
+  });
 };

@@ -5,8 +5,11 @@ import type { Channel } from '../glossary.ts';
 import type { DeliveryRef, Lease, Outcome } from '../outbox.ts';
 import type { Store } from '../store.ts';
 import { attemptDelivery } from './attempt.ts';
+import { Circuit, type Leave } from './circuit.ts';
 import { type Job, outcomeOf, verdictOf } from './outcome.ts';
 import type { DispatcherSettings } from './settings.ts';
+import { signOf } from './sign.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 /** Which providers are active, by channel. In-app always is: the inbox. */
 export type Providers = ReadonlyMap<Channel, ChannelProvider>;
@@ -22,6 +25,15 @@ export interface AttemptObserver {
     /** For the log only. */
     readonly error: unknown;
   }): void;
+  /** A provider is away or rejects our credentials: nothing is sent by it but a probe from time to time. Said once. */
+  providerDown(down: {
+    readonly channel: string;
+    readonly provider: string;
+    readonly reason: string;
+    readonly probeInMs: number;
+  }): void;
+  /** It has answered again. */
+  providerUp(up: { readonly channel: string; readonly provider: string }): void;
   /** An attempt took longer than its lease, and somebody else has been given the delivery: it may go out twice. */
   leaseLost(deliveryId: string): void;
   /** Deliveries were handed back: they are due for whoever has room. */
@@ -34,6 +46,15 @@ export type DispatchedStore = Pick<
   Store,
   'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice'
 >;
+
+/** How attempts on a channel are held back. */
+interface Lane {
+  readonly limit: ReturnType<typeof pLimit>;
+  /** Undefined: as fast as they come. */
+  readonly bucket: TokenBucket | undefined;
+  /** Undefined: the provider is many servers. */
+  readonly circuit: Circuit | undefined;
+}
 
 /** A delivery that this process holds. */
 interface Held {
@@ -56,9 +77,11 @@ export class Attempts {
   readonly #ambient: Ambient;
   readonly #settings: DispatcherSettings;
   readonly #observer: AttemptObserver;
-  readonly #limits = new Map<Channel, ReturnType<typeof pLimit>>();
+  readonly #lanes = new Map<Channel, Lane>();
   readonly #held = new Map<string, Held>();
   readonly #abort = new AbortController();
+  /** Handed back together, since a circuit that opens meets many at once. */
+  #refused: Job[] = [];
   /** Told when a delivery is let go of. */
   #freed: () => void = () => {};
   #cancelRenewal: (() => void) | undefined;
@@ -74,8 +97,15 @@ export class Attempts {
     this.#settings = settings;
     this.#observer = observer;
     this.lease = { token: parts.ambient.ids.random(), durationMs: settings.leaseMs };
-    for (const channel of parts.providers.keys())
-      this.#limits.set(channel, pLimit(settings.attemptsPerProvider));
+    for (const [channel, provider] of parts.providers) {
+      const rate = settings.rates[channel];
+      const { clock } = parts.ambient;
+      this.#lanes.set(channel, {
+        limit: pLimit(settings.attemptsPerProvider),
+        bucket: rate === undefined ? undefined : new TokenBucket(rate, clock),
+        circuit: provider.isManyServers === true ? undefined : new Circuit(settings.circuit, clock),
+      });
+    }
   }
 
   /** How many deliveries are held. */
@@ -97,6 +127,8 @@ export class Attempts {
       const { channel } = job.delivery;
       room.set(channel, Math.max(0, (room.get(channel) ?? 0) - 1));
     }
+    for (const [channel, places] of room)
+      room.set(channel, Math.min(places, this.#lanes.get(channel)?.circuit?.places ?? places));
     return room;
   }
 
@@ -114,16 +146,25 @@ export class Attempts {
     // a lease of our own that ran out while we were attempting
     if (this.#held.has(delivery.id)) return undefined;
     const provider = this.#providers.get(delivery.channel);
-    const limit = this.#limits.get(delivery.channel);
-    if (provider === undefined || limit === undefined) return undefined;
+    const lane = this.#lanes.get(delivery.channel);
+    if (provider === undefined || lane === undefined) return undefined;
     const held: Held = { job, isUnderWay: false };
     this.#held.set(delivery.id, held);
     this.#renewLater();
-    const outcome = await limit(async () => {
-      // handed back while it waited for its turn
-      if (this.#held.get(delivery.id) !== held) return undefined;
+    const outcome = await lane.limit(async () => {
+      // false once it was handed back while it waited for its turn
+      const isHeld = () => this.#held.get(delivery.id) === held;
+      const isShut = () => lane.circuit?.places === 0;
+      // nobody takes a turn to be refused
+      if (!isShut()) await lane.bucket?.turn(() => isHeld() && !isShut());
+      if (!isHeld()) return undefined;
+      const leave = lane.circuit === undefined ? neverRefused : lane.circuit.begin();
+      if (leave === undefined) {
+        this.#refuse(job);
+        return undefined;
+      }
       held.isUnderWay = true;
-      return this.#attempt(provider, job);
+      return this.#attempt(provider, job, lane.circuit, leave);
     });
     if (outcome === undefined) return undefined;
     const written = this.#write(outcome);
@@ -142,6 +183,17 @@ export class Attempts {
     if (waiting.length === 0) return;
     await this.#outbox.releaseLeases(this.lease.token, waiting.map(refOf));
     this.#observer.handedBack();
+    this.#freed();
+  }
+
+  /** Hands a delivery back that must not be attempted now; with it those that are refused in the same moment. */
+  #refuse(job: Job): void {
+    if (this.#refused.push(job) > 1) return;
+    queueMicrotask(() => {
+      const jobs = this.#refused;
+      this.#refused = [];
+      this.release(jobs).catch((error: unknown) => this.#observer.failed('release leases', error));
+    });
   }
 
   /**
@@ -160,20 +212,43 @@ export class Attempts {
     this.#cancelRenewal?.();
   }
 
-  async #attempt(provider: ChannelProvider, job: Job): Promise<Outcome> {
+  async #attempt(
+    provider: ChannelProvider,
+    job: Job,
+    circuit: Circuit | undefined,
+    leave: Leave,
+  ): Promise<Outcome> {
     const ambient = this.#ambient;
     const settings = this.#settings;
     const verdict = verdictOf(job, settings.crashLimit, ambient.clock.now());
-    if (verdict !== undefined) return verdict;
+    if (verdict !== undefined) {
+      circuit?.end(leave, job.delivery.id, 'none');
+      return verdict;
+    }
     const result = await attemptDelivery(provider, job.notification, job.delivery, ambient, {
       timeoutMs: settings.attemptTimeoutMs,
       signal: this.#abort.signal,
     });
-    const outcome = outcomeOf(job, result, settings.retry, ambient.clock.now(), () => ambient.random());
+    const sign = signOf(result.failure);
+    const news = circuit?.end(leave, job.delivery.id, sign);
+    const { channel } = job.delivery;
+    if (circuit !== undefined && news === 'opened')
+      this.#observer.providerDown({
+        channel,
+        provider: provider.name,
+        reason: result.failure?.code ?? '',
+        probeInMs: circuit.probeAtMs - ambient.clock.now(),
+      });
+    if (news === 'closed') this.#observer.providerUp({ channel, provider: provider.name });
+    const isDown = circuit?.isOpen === true && (sign === 'away' || sign === 'locked');
+    const outcome = outcomeOf(job, result, settings.retry, ambient.clock.now(), () => ambient.random(), {
+      downMs: circuit?.openMsSince(Number(job.delivery.firstDueAtMs)) ?? 0,
+      probeAtMs: isDown ? circuit.probeAtMs : undefined,
+    });
     if (result.failure !== undefined && deadDestination.has(result.failure.code))
       await this.#forgetDevice(job, result.startedAtMs);
     this.#observer.attempted({
-      channel: job.delivery.channel,
+      channel,
       provider: result.provider,
       status: outcome.status,
       durationMs: result.durationMs,
@@ -229,6 +304,9 @@ export class Attempts {
     });
   }
 }
+
+/** For providers without a circuit. */
+const neverRefused: Leave = { isProbe: false };
 
 const refOf = ({ notification, delivery }: Job): DeliveryRef => ({
   tenantId: notification.tenantId,

@@ -13,6 +13,16 @@ export interface Job {
   readonly crashes: number;
 }
 
+/** What is known of the provider beside this attempt. */
+export interface ProviderHealth {
+  /** How long it has been down since the delivery was due first: its horizon is so much longer. */
+  readonly downMs: number;
+  /** While it is down: when it is probed. The delivery waits for that, however long. */
+  readonly probeAtMs: number | undefined;
+}
+
+const healthy: ProviderHealth = { downMs: 0, probeAtMs: undefined };
+
 /**
  * What becomes of a delivery after an attempt: delivered; failed for good; or tried again after a pause, as long as its horizon
  * reaches. Where the provider named a time, not before that.
@@ -23,19 +33,25 @@ export function outcomeOf(
   retry: RetrySettings,
   nowMs: number,
   random: () => number,
+  { downMs, probeAtMs }: ProviderHealth = healthy,
 ): Outcome {
   const { failure } = result;
   if (failure === undefined) return withAttempt(job, result, nowMs, 'delivered', '');
   if (!failure.retryable) return withAttempt(job, result, nowMs, 'failed', failure.code);
   const { delivery, notification } = job;
-  const pauseMs = Math.max(backoffMs(delivery.attempts + 1, retry, random), failure.retryAfterMs ?? 0);
+  const waitMs =
+    probeAtMs === undefined
+      ? backoffMs(delivery.attempts + 1, retry, random)
+      : Math.max(0, probeAtMs - nowMs);
+  const pauseMs = Math.max(waitMs, failure.retryAfterMs ?? 0);
   const dueAtMs = BigInt(nowMs + Math.ceil(pauseMs));
-  const horizonMs = delivery.firstDueAtMs + BigInt(retry.forMs[delivery.channel] ?? 0);
+  const horizonMs = delivery.firstDueAtMs + BigInt((retry.forMs[delivery.channel] ?? 0) + downMs);
   const { expiresAtMs } = notification;
   // at its expiry it is looked at again, and stopped
-  if (expiresAtMs !== 0n && expiresAtMs < horizonMs && dueAtMs >= expiresAtMs)
+  const isWaiting = probeAtMs !== undefined;
+  if (expiresAtMs !== 0n && (isWaiting || expiresAtMs < horizonMs) && dueAtMs >= expiresAtMs)
     return { ...withAttempt(job, result, nowMs, 'pending', failure.code), dueAtMs: expiresAtMs };
-  if (dueAtMs > horizonMs) return withAttempt(job, result, nowMs, 'failed', failure.code);
+  if (dueAtMs > horizonMs && !isWaiting) return withAttempt(job, result, nowMs, 'failed', failure.code);
   return { ...withAttempt(job, result, nowMs, 'pending', failure.code), dueAtMs };
 }
 

@@ -1,4 +1,5 @@
 import type { Channel } from '../glossary.ts';
+import type { CircuitSettings } from './circuit.ts';
 
 /** How deliveries are tried again. Times are in milliseconds. */
 export interface RetrySettings {
@@ -13,6 +14,9 @@ export interface RetrySettings {
 /** The numbers of the dispatcher. Times are in milliseconds. */
 export interface DispatcherSettings {
   readonly retry: RetrySettings;
+  /** Sends a second, by channel; any number where it is undefined. */
+  readonly rates: Readonly<Partial<Record<Channel, number | undefined>>>;
+  readonly circuit: CircuitSettings;
   /** How long nobody else is given what this process holds, unless it renews. Longer than an attempt takes. */
   readonly leaseMs: number;
   /** An attempt that a provider has not answered by then is aborted and counts as a transient failure. */
@@ -33,6 +37,8 @@ export interface DispatcherSettings {
 
 /** What the configuration has no word for. */
 export const dispatcherDefaults: Omit<DispatcherSettings, 'retry'> = {
+  rates: {},
+  circuit: { failures: 5, pauseMs: 5_000, longestPauseMs: 60_000 },
   leaseMs: 45_000,
   attemptTimeoutMs: 30_000,
   attemptsPerProvider: 32,

@@ -88,6 +88,23 @@ describe('what becomes of a delivery', () => {
     assert.equal(outcomeOf(late, failing(true), retry, 125 * hourMs, () => 0.5).status, 'failed');
   });
 
+  it('that failed because its provider is down: due at the next probe, however late, but for its expiry', () => {
+    const health = { downMs: 0, probeAtMs: 30 * hourMs + 5_000 };
+    const late = outcomeOf(job(), failing(true), retry, 30 * hourMs, () => 0.5, health);
+    assert.deepEqual([late.status, late.dueAtMs], ['pending', BigInt(30 * hourMs + 5_000)]);
+    const over = job({ expiresAtMs: BigInt(30 * hourMs + 4_000) });
+    const expiring = outcomeOf(over, failing(true), retry, 30 * hourMs, () => 0.5, health);
+    assert.deepEqual([expiring.status, expiring.dueAtMs], ['pending', BigInt(30 * hourMs + 4_000)]);
+    const final = outcomeOf(job(), failing(false), retry, 30 * hourMs, () => 0.5, health);
+    assert.equal(final.status, 'failed');
+  });
+
+  it('has so much longer as its provider was down', () => {
+    const failed = (downMs: number) =>
+      outcomeOf(job(), failing(true), retry, 25 * hourMs, () => 0, { downMs, probeAtMs: undefined }).status;
+    assert.deepEqual([failed(0), failed(2 * hourMs)], ['failed', 'pending']);
+  });
+
   it('keeps what the attempt was, as failed where it is to be repeated', () => {
     const { attempt } = outcomeOf(job(), failing(true), retry, 1_000, () => 0.5);
     assert.deepEqual(attempt, {

@@ -101,7 +101,7 @@ channelConformance('fcm', {
     {
       when: 'THIRD_PARTY_AUTH_ERROR',
       reply: error(401, 'UNAUTHENTICATED', 'THIRD_PARTY_AUTH_ERROR'),
-      code: 'credentials_rejected',
+      code: 'third_party_auth_error',
     },
   ],
   dead: [

@@ -39,8 +39,9 @@ export function fcmRefusal({ status, headers, body }: Answer, nowMs: number): De
     return no('unregistered_token', 'this is no registration token');
 
   if (said === 'THIRD_PARTY_AUTH_ERROR')
+    // not credentials_rejected, which holds back all of FCM: Android goes on
     return new DeliveryError(
-      codes.credentialsRejected,
+      'third_party_auth_error',
       `FCM answered ${shown}: the APNs key or the web push key in the Firebase project is missing or wrong`,
       { retryable: true },
     );
