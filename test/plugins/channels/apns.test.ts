@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createSecureServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { inspect } from 'node:util';
 import { ApnsProvider } from '../../../plugins/channels/mobile-push/apns/apns.ts';
@@ -8,6 +10,7 @@ import type { Content } from '../../../src/core/glossary.ts';
 import { fakeClock } from '../../support/ambient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type Http2Answer, ScriptedHttp2 } from '../../support/scripted-http2.ts';
+import { selfSigned } from '../../support/self-signed.ts';
 import { claimsOf } from '../../support/web-push.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', {
@@ -243,6 +246,32 @@ describe('apns', () => {
     server.answer = () => ({ status: 200 });
     await send();
     assert.equal(server.sessions.length, 2);
+  });
+
+  it('speaks HTTP/2 over TLS, and trusts no certificate that nobody signed', async (t) => {
+    const { failure } = await ground(t);
+    const server = createSecureServer(selfSigned);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => new Promise((resolve) => server.close(resolve)));
+    const { port } = server.address() as AddressInfo;
+    const provider = new ApnsProvider(
+      {
+        keyP8: privateKey,
+        keyId: 'k',
+        teamId: 't',
+        topic: 'x',
+        sandbox: false,
+        endpoint: `https://127.0.0.1:${port}`,
+      },
+      fakeClock(),
+    );
+    const message = { tenantId: 'd', userId: 'u', id: 'i', deliveryId, destination: deviceToken };
+    const sending = provider.send(
+      { ...message, createdAtMs: 0n, content },
+      { signal: new AbortController().signal, idempotencyKey: deliveryId },
+    );
+    const { code, retryable } = await failure(sending);
+    assert.deepEqual([code, retryable], ['tls_failed', true]);
   });
 
   it('comes back when nobody listens', async (t) => {
