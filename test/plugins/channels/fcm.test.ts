@@ -97,6 +97,11 @@ channelConformance('fcm', {
   credentials: [
     { when: 'UNAUTHENTICATED', reply: error(401, 'UNAUTHENTICATED'), code: 'credentials_rejected' },
     { when: 'PERMISSION_DENIED', reply: error(403, 'PERMISSION_DENIED'), code: 'credentials_rejected' },
+    {
+      when: 'NOT_FOUND of the project',
+      reply: error(404, 'NOT_FOUND', undefined, 'Project shop was not found.'),
+      code: 'credentials_rejected',
+    },
     { when: 'no such path', reply: { status: 404, body: '<html>' }, code: 'credentials_rejected' },
     {
       when: 'THIRD_PARTY_AUTH_ERROR',

@@ -16,7 +16,7 @@ interface FcmError {
  *
  * | error code | |
  * |---|---|
- * | UNREGISTERED; NOT_FOUND without a code; INVALID_ARGUMENT that is about the token | the app has gone: the device is forgotten |
+ * | UNREGISTERED; NOT_FOUND, unless of the project; INVALID_ARGUMENT that is about the token | the app has gone: the device is forgotten |
  * | SENDER_ID_MISMATCH | no: the token is another project's. The device stays, since a wrong project would forget all of them |
  * | INVALID_ARGUMENT | no |
  * | QUOTA_EXCEEDED, UNAVAILABLE, INTERNAL, 408, 429, 5xx | tried again, not before Retry-After |
@@ -32,7 +32,7 @@ export function fcmRefusal({ status, headers, body }: Answer, nowMs: number): De
   const no = (code: string, hint: string) =>
     new DeliveryError(code, `FCM answered ${shown}: ${hint}`, { retryable: false });
 
-  if (error.errorCode === 'UNREGISTERED' || (status === 404 && said === 'NOT_FOUND'))
+  if (error.errorCode === 'UNREGISTERED' || (said === 'NOT_FOUND' && !/project/i.test(error.message)))
     return no('unregistered_token', 'the app was removed, or its token has ended');
   if (said === 'SENDER_ID_MISMATCH') return no('sender_id_mismatch', 'the token belongs to another project');
   if (said === 'INVALID_ARGUMENT' && /registration token/i.test(error.message))
