@@ -143,7 +143,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     const client = await listener(limits);
     if (config.allowedOrigins.length > 0) await client.register(cors, corsOptions(config.allowedOrigins));
     const streams = { liveEnabled: config.live.enabled, finishTimeoutMs: stop.finishTimeoutMs };
-    await client.register(rpc, { services: [notificationClient(client, streams), inboxService(client)] });
+    const push = { vapidPublicKey: config.webPush.vapid?.publicKey ?? '' };
+    await client.register(rpc, {
+      services: [notificationClient(client, streams), inboxService(client, push)],
+    });
     await client.register(events, streams);
 
     const internal = await listener(limits);

@@ -2,16 +2,16 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
+import { ByToken } from './mobile-push/by-token.ts';
 import { lazy, type OpenProvider } from './open.ts';
 import { testProvider } from './test/provider.ts';
 import { openTwilio } from './twilio/index.ts';
-import { openWebhook } from './webhook/standard.ts';
 
 export type { OpenProvider } from './open.ts';
 
 /**
  * Every provider of this service: channel, then name. In-app is not among them: it is the inbox and the live hub.
- * A provider is one file in <channel>/ and one line here.
+ * A provider is one file in <channel>/ and one line here. It is loaded when it is chosen: SDKs are slow to load.
  */
 export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<string, OpenProvider>>>>> = {
   email: {
@@ -24,9 +24,18 @@ export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<
   },
   sms: { twilio: openTwilio('sms'), test: testProvider('sms') },
   whatsapp: { twilio: openTwilio('whatsapp'), test: testProvider('whatsapp') },
-  web_push: { test: testProvider('web_push') },
-  mobile_push: { test: testProvider('mobile_push') },
-  webhook: { webhook: openWebhook },
+  web_push: {
+    vapid: async (app, config) => (await import('./web-push/vapid.ts')).openVapid(app, config),
+    test: testProvider('web_push'),
+  },
+  mobile_push: {
+    apns: async (app, config) => (await import('./mobile-push/apns/apns.ts')).openApns(app, config),
+    fcm: async (app, config) => (await import('./mobile-push/fcm/fcm.ts')).openFcm(app, config),
+    test: testProvider('mobile_push'),
+  },
+  webhook: {
+    webhook: async (app, config) => (await import('./webhook/standard.ts')).openWebhook(app, config),
+  },
   chat: { test: testProvider('chat') },
 };
 
@@ -62,18 +71,19 @@ export default fp<{ config: Config; table: ProviderTable }>(
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
     const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
     for (const [channel, names] of chosen) {
-      const [name, ...others] = names;
-      if (name === undefined) continue;
-      if (others.length > 0)
-        throw new Error(`channel ${channel}: a second provider to fall back on is not built; name one`);
-      const open = table.get(channel)?.get(name);
-      if (open === undefined) {
-        const known = [...(table.get(channel)?.keys() ?? [])].join(', ') || 'none';
-        throw new Error(`channel ${channel}: no provider is named ${name}; there are: ${known}`);
+      const opened: ChannelProvider[] = [];
+      for (const name of names) {
+        const open = table.get(channel)?.get(name);
+        if (open === undefined) {
+          const known = [...(table.get(channel)?.keys() ?? [])].join(', ') || 'none';
+          throw new Error(`channel ${channel}: no provider is named ${name}; there are: ${known}`);
+        }
+        const provider = await open(app, config);
+        app.addHook('onClose', () => provider.close?.());
+        opened.push(provider);
       }
-      const provider = await open(app, config);
-      active.set(channel, provider);
-      app.addHook('onClose', () => provider.close?.());
+      const provider = oneOf(channel, opened);
+      if (provider !== undefined) active.set(channel, provider);
     }
     app.decorate('providers', active);
   },
@@ -82,3 +92,13 @@ export default fp<{ config: Config; table: ProviderTable }>(
     dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry', 'test-providers'],
   },
 );
+
+/** The provider of a channel. Several are one only where a destination tells which of them it belongs to. */
+function oneOf(channel: Channel, opened: readonly ChannelProvider[]): ChannelProvider | undefined {
+  const [first, second, ...others] = opened;
+  if (second === undefined) return first;
+  const named = (name: string) => opened.find((provider) => provider.name === name);
+  const [fcm, apns] = [named('fcm'), named('apns')];
+  if (channel === 'mobile_push' && others.length === 0 && fcm && apns) return new ByToken(fcm, apns);
+  throw new Error(`channel ${channel}: a second provider to fall back on is not built; name one`);
+}

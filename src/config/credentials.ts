@@ -96,9 +96,7 @@ export const apnsKey = fromText((value) => pem(value.replaceAll('\\n', '\n'), 'e
 function base64url(bytes: number): z.ZodType<string, string> {
   return fromText((value) => {
     if (/^[A-Za-z0-9_-]+$/.test(value) && Buffer.from(value, 'base64url').length === bytes) return value;
-    throw new InvalidValue(
-      `must be ${bytes} bytes as base64url without =; make a pair with: npx web-push generate-vapid-keys`,
-    );
+    throw new InvalidValue(`must be ${bytes} bytes as base64url without =; make a pair with: npm run vapid`);
   });
 }
 

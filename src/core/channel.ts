@@ -15,6 +15,8 @@ export interface ChannelProvider {
    * @throws DeliveryError; anything else counts as retryable
    */
   send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt>;
+  /** Which provider a destination belongs to, where this one stands for several. Their names are in the log and in metrics. */
+  providerOf?(destination: string): ChannelProvider;
   close?(): Promise<void>;
 }
 

@@ -109,5 +109,9 @@ function refusalOf({ status, headers }: Answer, nowMs: number): DeliveryError | 
 /** @throws while the channel has no secret */
 export const openWebhook: OpenProvider = async ({ egress, webhookKeys, ambient }) => {
   if (webhookKeys === undefined) throw new Error('NOTIFY_WEBHOOK_SECRET is not set');
-  return new WebhookProvider({ egress, keys: webhookKeys, clock: ambient.clock });
+  return new WebhookProvider({
+    egress: { target: (url) => egress.target(url), agent: await egress.agent() },
+    keys: webhookKeys,
+    clock: ambient.clock,
+  });
 };

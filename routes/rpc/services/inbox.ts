@@ -5,7 +5,12 @@ import { deviceTypeFromWire } from '../wire/enums.ts';
 import { notificationToWire } from '../wire/notification.ts';
 import { recipientOnly } from './notification-client.ts';
 
-export function inboxService(app: FastifyInstance): RpcService {
+export interface InboxOptions {
+  /** What pages subscribe to web push with; '' while that is off. */
+  readonly vapidPublicKey: string;
+}
+
+export function inboxService(app: FastifyInstance, { vapidPublicKey }: InboxOptions): RpcService {
   const { inbox } = app;
   const unary: UnaryMethods<typeof InboxService, RecipientCall> = {
     async getNotification({ id }, { principal }) {
@@ -37,6 +42,9 @@ export function inboxService(app: FastifyInstance): RpcService {
     async unregisterPushToken({ deviceType, deviceId }, { principal }) {
       await app.devices.unregister(principal, { deviceType: deviceTypeFromWire.get(deviceType), deviceId });
       return {};
+    },
+    async getPushConfig() {
+      return { vapidPublicKey };
     },
     async deleteNotification({ id }, { principal }) {
       await inbox.delete(principal, id);

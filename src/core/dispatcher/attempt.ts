@@ -37,6 +37,7 @@ export async function attemptDelivery(
   options: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<AttemptResult> {
   const { clock } = ambient;
+  const chosen = provider.providerOf?.(delivery.destination) ?? provider;
   const startedAtMs = clock.now();
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -56,7 +57,7 @@ export async function attemptDelivery(
   let providerMessageId = '';
   let failure: AttemptFailure | undefined;
   try {
-    const sent = provider.send(
+    const sent = chosen.send(
       {
         tenantId: notification.tenantId,
         userId: notification.userId,
@@ -76,7 +77,7 @@ export async function attemptDelivery(
     options.signal.removeEventListener('abort', stop);
   }
   const durationMs = Math.max(0, clock.now() - startedAtMs);
-  return { startedAtMs, durationMs, provider: provider.name, providerMessageId, failure };
+  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, failure };
 }
 
 function failureOf(error: unknown): AttemptFailure {

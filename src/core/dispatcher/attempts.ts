@@ -257,7 +257,7 @@ export class Attempts {
     });
     this.#observer.attempted({
       channel,
-      provider: provider.name,
+      provider: result.provider,
       status: outcome.status,
       durationMs: result.durationMs,
       error: result.failure?.cause,

@@ -56,7 +56,7 @@ export function planDeliveries(planned: Planned, providers: Providers, ids: Ids)
         id: channel === 'in_app' ? id : ids.next(),
         channel,
         destination,
-        provider,
+        provider: providers.get(channel)?.providerOf?.(destination).name ?? provider,
         status: expired ? 'suppressed' : 'pending',
         reason: expired ? 'expired' : reason,
       });

@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { call } from '../../support/build.ts';
+import { eventually } from '../../support/eventually.ts';
 import { logFile } from '../../support/log.ts';
 import { ScriptedServer } from '../../support/scripted-server.ts';
 import { serve } from '../../support/serve.ts';
@@ -127,7 +128,7 @@ describe('a webhook of the service', () => {
     assert.deepEqual([private_.status, private_.reason], ['DELIVERY_STATUS_FAILED', 'destination_refused']);
     const nowhere = await notify('https://nobody.invalid/a-private-path');
     assert.deepEqual([nowhere.status, nowhere.reason], ['DELIVERY_STATUS_PENDING', 'dns_failed']);
-    assert.ok(log.lines('send_failed').length >= 7);
+    await eventually('seven lines', () => log.lines('send_failed').length >= 7);
     for (const word of [
       'a-private',
       'a private title',

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { as, build, call, procedures } from '../../support/build.ts';
+import { ScriptedHttp2 } from '../../support/scripted-http2.ts';
+import { ScriptedServer } from '../../support/scripted-server.ts';
+
+const pemOf = (pair: { privateKey: KeyObject }) =>
+  pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const rsa = pemOf(generateKeyPairSync('rsa', { modulusLength: 2048 }));
+const ec = pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
+
+const androidToken = 'cReg:APA91b-android';
+const fcmTokenOfIos = 'dReg:APA91b-ios';
+const hexToken = '0123456789abcdef'.repeat(4);
+
+describe('mobile push by FCM and APNs', () => {
+  it('sends each device what its token belongs to, and tells which of the two it was', async (t) => {
+    const google = await ScriptedServer.listen(t);
+    google.answer = ({ path }) =>
+      path === '/token'
+        ? { status: 200, body: '{"access_token":"ya29.token","expires_in":3599}' }
+        : { status: 200, body: '{"name":"projects/shop/messages/1"}' };
+    const apple = await ScriptedHttp2.listen(t);
+    apple.answer = ({ headers }) => ({ status: 200, headers: { 'apns-id': String(headers['apns-id']) } });
+    const service = await build(t, {
+      NOTIFY_MOBILEPUSH_PROVIDER: 'fcm,apns',
+      NOTIFY_FCM_CREDENTIALS_JSON: JSON.stringify({
+        client_email: 'push@shop.iam.gserviceaccount.com',
+        private_key: rsa,
+        project_id: 'shop',
+        token_uri: `${google.url}/token`,
+      }),
+      NOTIFY_FCM_ENDPOINT: google.url,
+      NOTIFY_APNS_KEY_P8: ec,
+      NOTIFY_APNS_KEY_ID: 'KEY1234567',
+      NOTIFY_APNS_TEAM_ID: 'TEAM123456',
+      NOTIFY_APNS_TOPIC: 'org.example.shop',
+      NOTIFY_APNS_ENDPOINT: apple.url,
+    });
+    for (const [deviceType, deviceId, token] of [
+      ['DEVICE_TYPE_ANDROID', 'phone', androidToken],
+      ['DEVICE_TYPE_IOS', 'old', fcmTokenOfIos],
+      ['DEVICE_TYPE_IOS', 'new', hexToken],
+    ])
+      await call(
+        service.url.client,
+        'elloloop.notify.v1.NotificationClientService/RegisterPushToken',
+        { deviceType, deviceId, token },
+        as('ada'),
+      );
+    const message = { tenantId: 'demo', userIds: ['ada'], title: 'Your parcel', body: 'is on its way' };
+    const channels = ['DELIVERY_CHANNEL_MOBILE_PUSH'];
+    const notify = (notificationId: string) =>
+      call(service.url.internal, procedures.notify, { ...message, channels, notificationId });
+    const { body } = await notify('note-1');
+    assert.deepEqual([body.delivered, body.pending, body.failed], [1, 0, 0]);
+
+    const tokens = google.received
+      .filter(({ path }) => path !== '/token')
+      .map((request) => JSON.parse(request.body).message.token);
+    assert.deepEqual(tokens.sort(), [androidToken, fcmTokenOfIos]);
+    assert.deepEqual(
+      apple.received.map(({ headers }) => headers[':path']),
+      [`/3/device/${hexToken}`],
+    );
+    const listed = await call(service.url.internal, 'notify.v1.DeliveryService/ListDeliveries', {
+      tenantId: 'demo',
+      userId: 'ada',
+    });
+    const deliveries = listed.body.deliveries as { provider: string; destination: string }[];
+    assert.deepEqual(deliveries.map(({ provider }) => provider).sort(), ['apns', 'fcm', 'fcm']);
+
+    apple.answer = () => ({ status: 410, body: '{"reason":"Unregistered"}' });
+    await notify('note-2');
+    await notify('note-3');
+    assert.equal(apple.received.length, 2, 'the device is forgotten');
+  });
+});
