@@ -31,6 +31,7 @@ const status = (code: number, when: string, body = '') => ({
 });
 
 channelConformance('vapid', {
+  idInHead: true,
   open(t, _base, clock) {
     const agent = guardedAgent(rules, { resolve: (hostname) => lookup(hostname, { all: true }) });
     t.after(() => agent.destroy());
