@@ -39,6 +39,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
   const unary = service.unary[method.localName];
   if (isStream ? !stream : !unary) throw new Error(`${url} has no implementation`);
   const checks = service.checks?.[method.localName];
+  const runJson = service.json?.[method.localName];
   const desc = method as DescMethodUnary;
   const bridge = unary && createBridge(desc, unary, checks);
 
@@ -76,7 +77,7 @@ function addMethod(app: FastifyInstance, service: RpcService, method: DescMethod
         reply.hijack();
         void stream(request, reply, protocol);
       } else if (protocol.kind === 'connect') {
-        answerUnary({ desc, run: unary as RunUnary, checks }, request, reply, protocol);
+        answerUnary({ desc, run: unary as RunUnary, runJson, checks }, request, reply, protocol);
       } else if (bridge) {
         reply.hijack();
         void bridge(request, reply, protocol);

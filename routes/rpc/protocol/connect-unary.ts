@@ -4,7 +4,7 @@ import { create, type DescMethodUnary, type MessageInitShape, toBinary, toJson }
 import { errorToJson } from '@connectrpc/connect/protocol-connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorCodes, NotifyError, publicError } from '../../../src/core/errors.ts';
-import { type InputChecks, logCall, noteInput, type RunUnary } from '../call.ts';
+import { type InputChecks, logCall, noteInput, type RunJson, type RunUnary } from '../call.ts';
 import { decodeMessage } from './decode.ts';
 import { retryAfterSeconds, toConnectError } from './errors.ts';
 import type { Protocol } from './protocols.ts';
@@ -23,6 +23,7 @@ const gzipAsync = promisify(gzip);
 export interface UnaryMethod {
   readonly desc: DescMethodUnary;
   readonly run: RunUnary;
+  readonly runJson: RunJson | undefined;
   readonly checks: InputChecks | undefined;
 }
 
@@ -49,7 +50,7 @@ export function answerUnary(
 
 /** Never rejects. */
 async function runUnary(
-  { desc, run, checks }: UnaryMethod,
+  { desc, run, runJson, checks }: UnaryMethod,
   request: FastifyRequest,
   reply: FastifyReply,
   protocol: Protocol,
@@ -62,13 +63,10 @@ async function runUnary(
     const bytes = encoding === undefined ? body : await decompress(body, encoding);
     const input = decodeMessage(desc.input, bytes, protocol.isJson, checks);
     noteInput(request, input);
-    const running = run(input, { principal: request.principal });
+    const call = { principal: request.principal };
+    const running = protocol.isJson && runJson ? runJson(input, call) : run(input, call);
     const output = await (timeoutMs === undefined ? running : within(timeoutMs, running));
-    const message = create(desc.output, output as MessageInitShape<typeof desc.output>);
-    // a text leaves in one write with the head; bytes would take two
-    const answer = protocol.isJson
-      ? JSON.stringify(toJson(desc.output, message, { alwaysEmitImplicit: true }))
-      : Buffer.from(toBinary(desc.output, message));
+    const answer = typeof output === 'string' ? output : encode(desc, output, protocol.isJson);
     reply
       .header('content-type', protocol.isJson ? 'application/json' : 'application/proto')
       .serializer(asItIs);
@@ -78,6 +76,14 @@ async function runUnary(
   } catch (error) {
     reply.send(publicError(error));
   }
+}
+
+/** A text leaves in one write with the head; bytes take two. */
+function encode(desc: DescMethodUnary, output: unknown, isJson: boolean): string | Buffer {
+  const message = create(desc.output, output as MessageInitShape<typeof desc.output>);
+  return isJson
+    ? JSON.stringify(toJson(desc.output, message, { alwaysEmitImplicit: true }))
+    : Buffer.from(toBinary(desc.output, message));
 }
 
 /** Keeps Fastify from adding a charset to the content type, which strict Connect clients refuse. */

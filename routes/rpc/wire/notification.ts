@@ -7,6 +7,7 @@ import {
   type Notification as WireNotification,
 } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
 import type { Notification } from '../../../src/core/glossary.ts';
+import type { InboxPage } from '../../../src/core/inbox.ts';
 import { channelsOf, earliest, wireChannel, wireStatus } from '../../../src/core/status.ts';
 import { channelToWire, statusToWire, urgencyToWire } from './enums.ts';
 
@@ -72,6 +73,12 @@ export function notificationToJson(n: Notification): string {
   });
   // the data is JSON text already
   return n.data === undefined ? json : `${json.slice(0, -1)},"data":${n.data}}`;
+}
+
+/** GetNotificationsResponse as protobuf JSON with defaults written: a page is most of what recipients ask for. */
+export function pageToJson({ notifications, nextCursor, summary }: InboxPage): string {
+  const { unreadCount, unseenCount, newestPosition, version } = summary;
+  return `{"notifications":[${notifications.map(notificationToJson).join(',')}],"nextCursor":${JSON.stringify(nextCursor)},"unreadCount":${unreadCount},"position":"${newestPosition}","unseenCount":${unseenCount},"version":"${version}"}`;
 }
 
 const names = <Word extends string>(
