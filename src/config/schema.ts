@@ -162,6 +162,23 @@ export const schema = {
     }),
     meta: block('whatsapp', 'meta', phoneAccount('WHATSAPP')),
   },
+  chat: {
+    slack: block('chat', 'slack', {
+      /** Of a bot, for the Web API; incoming webhooks need none. */
+      token: optional('NOTIFY_CHAT_TOKEN', t.headerSecret),
+      endpoint: optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl),
+    }),
+    telegram: block('chat', 'telegram', {
+      token: required('NOTIFY_CHAT_TOKEN', t.headerSecret),
+      endpoint: optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl),
+    }),
+    ntfy: block('chat', 'ntfy', {
+      token: optional('NOTIFY_CHAT_TOKEN', t.headerSecret),
+      endpoint: optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl),
+    }),
+    gotify: block('chat', 'gotify', { endpoint: required('NOTIFY_CHAT_ENDPOINT', t.baseUrl) }),
+    apprise: block('chat', 'apprise', { endpoint: required('NOTIFY_CHAT_ENDPOINT', t.baseUrl) }),
+  },
   webPush: {
     vapid: block('web_push', 'vapid', {
       /** base64url, a pair. */
@@ -247,9 +264,14 @@ export const schema = {
 export type Config = Values<typeof schema> & {
   /** Names that begin with NOTIFY_ and mean nothing here: for a warning, they may be misspelt. */
   readonly unknownVariables: readonly string[];
+  /** What the file of HTTP providers may read of the environment, by name: NOTIFY_HTTP_* and nothing else. */
+  readonly httpVariables: Readonly<Record<string, string>>;
 };
 
 export type ConfigDraft = Draft<typeof schema>;
+
+/** How the variables begin that an operator names himself, for the file of HTTP providers. */
+export const httpVariablePrefix = 'NOTIFY_HTTP_';
 
 export const variableNames: ReadonlySet<string> = new Set([...variablesOf(schema)].map(({ name }) => name));
 

@@ -8,8 +8,8 @@ import {
   type SendOptions,
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
+import { apiAgent } from '../../http/api-agent.ts';
 import type { Mailbox } from '../address.ts';
-import { apiAgent } from '../api-agent.ts';
 import { type Mail, mailOf } from '../mail.ts';
 import { later } from '../refusals.ts';
 import { acsHttpClient } from './acs-http-client.ts';
