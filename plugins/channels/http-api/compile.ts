@@ -261,6 +261,7 @@ function tryOut(definition: Definition, render: (values: Values) => PreparedRequ
       const hint = '; put every {{ … }} between quotes, and a comma only where a member follows';
       const isBroken = error.message.endsWith(noJson);
       wrong(place, isBroken ? `makes no JSON of a message ${what}${hint}` : error.message);
+      return;
     }
   }
 }

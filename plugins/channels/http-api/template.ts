@@ -87,11 +87,11 @@ function readBy(engine: Liquid, text: string): Template {
   }
 }
 
-/** In the library's words, which quote the template at most: what is long in quotes is left out. */
+/** In the library's words, which quote the template at most: of that, names alone are kept. */
 function told(error: unknown, what: string): Error {
   if (!(error instanceof LiquidError)) return error instanceof Error ? error : new Error(String(error));
   const [line = ''] = error.message.split('\n');
-  return new TemplateError(`${what}: ${line.replaceAll(/"[^"]{40,}"/g, '"…"')}`);
+  return new TemplateError(`${what}: ${line.replaceAll(/"(?![\w#-]{1,40}")[^"]*"/g, '"…"')}`);
 }
 
 function engineOf(format: Format): Liquid {

@@ -1,0 +1,137 @@
+/** The chat channel of the whole service. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { build, call, procedures } from '../../../support/build.ts';
+import { logFile } from '../../../support/log.ts';
+import { type Reply, ScriptedServer } from '../../../support/scripted-server.ts';
+
+const token = '47110815:AAtoken-of-the-bot';
+const json = (body: unknown): Reply => ({ status: 200, body: JSON.stringify(body) });
+
+/** What becomes of one notification to one chat address. */
+async function notify(
+  t: TestContext,
+  env: Record<string, string>,
+  destination: (base: string) => string,
+  reply: Reply,
+) {
+  const server = await ScriptedServer.listen(t);
+  server.answer = () => reply;
+  const log = logFile(t);
+  const { logger } = log;
+  const endpoint = env.NOTIFY_CHAT_ENDPOINT === undefined ? {} : { NOTIFY_CHAT_ENDPOINT: `${server.url}/` };
+  const service = await build(t, { ...env, ...endpoint }, { logger });
+  const { body } = await call(service.url.internal, procedures.notify, {
+    tenantId: 'demo',
+    notificationId: 'n',
+    userIds: ['ada'],
+    title: 'a private title',
+    // no channels: chat is one that has a provider and a destination
+    addresses: { ada: { byChannel: { chat: destination(server.url) } } },
+    returnResults: true,
+  });
+  const results = body.results as { channel: string; status: string; reason: string; id: string }[];
+  const chat = results.find(({ channel }) => channel === 'DELIVERY_CHANNEL_CHAT') ?? assert.fail('no chat');
+  const list = await call(service.url.internal, 'notify.v1.DeliveryService/ListDeliveries', {
+    tenantId: 'demo',
+    channel: 'DELIVERY_CHANNEL_CHAT',
+  });
+  const [delivery] = list.body.deliveries as { id: string; provider: string; providerMessageId?: string }[];
+  const detail = await call(service.url.internal, 'notify.v1.DeliveryService/GetDelivery', {
+    tenantId: 'demo',
+    id: delivery?.id,
+  });
+  const { attempts } = detail.body.delivery as { attempts: unknown[] };
+  return { chat, delivery, attempts: JSON.stringify(attempts), server, log };
+}
+
+const guard = { NOTIFY_EGRESS_ALLOW: '127.0.0.0/8', NOTIFY_EGRESS_ALLOW_HTTP: 'true' };
+const delivered = 'DELIVERY_STATUS_DELIVERED';
+const endpoint = { NOTIFY_CHAT_ENDPOINT: 'of the server' };
+
+describe('chat', () => {
+  const cases: [string, Record<string, string>, (base: string) => string, Reply, string, string][] = [
+    [
+      'slack',
+      guard,
+      (base) => `${base}/services/a-secret`,
+      { status: 200, body: 'ok' },
+      '',
+      '/services/a-secret',
+    ],
+    [
+      'slack',
+      { ...endpoint, ...guard, NOTIFY_CHAT_TOKEN: token },
+      () => 'C123',
+      json({ ok: true, ts: '1.2' }),
+      '1.2',
+      '/chat.postMessage',
+    ],
+    [
+      'slack',
+      { ...endpoint, ...guard, NOTIFY_CHAT_TOKEN: token },
+      (base) => `${base}/a-secret`,
+      { status: 200, body: 'ok' },
+      '',
+      '/a-secret',
+    ],
+    ['discord', guard, (base) => `${base}/a-secret`, json({ id: '77' }), '77', '/a-secret?wait=true'],
+    ['teams', guard, (base) => `${base}/a-secret?sig=x`, { status: 202 }, '', '/a-secret?sig=x'],
+    [
+      'telegram',
+      { ...endpoint, NOTIFY_CHAT_TOKEN: token },
+      () => '-4711',
+      json({ ok: true, result: { message_id: 9 } }),
+      '9',
+      `/bot${token}/sendMessage`,
+    ],
+    ['ntfy', endpoint, () => 'topic-a', json({ id: 'n1' }), 'n1', '/'],
+    ['gotify', endpoint, () => 'a-secret', json({ id: 3 }), '3', '/message'],
+    ['apprise', endpoint, () => 'a-secret', json({}), '', '/notify/a-secret'],
+  ];
+  for (const [name, env, destination, reply, id, path] of cases)
+    it(`by ${name} to ${destination('<url>')}`, async (t) => {
+      const { chat, delivery, server, log } = await notify(
+        t,
+        { NOTIFY_CHAT_PROVIDER: name, ...env },
+        destination,
+        reply,
+      );
+      assert.deepEqual([chat.status, chat.reason], [delivered, '']);
+      assert.deepEqual([delivery?.provider, delivery?.providerMessageId ?? ''], [name, id]);
+      assert.equal(server.only.path, path);
+      assert.ok(server.only.body.includes('a private title'));
+      for (const secret of ['a-secret', token, 'a private title', server.url])
+        assert.ok(!log.text().includes(secret), secret);
+    });
+
+  it('goes to no private address that nobody made an exception for', async (t) => {
+    const url = (base: string) => `${base.replace('http:', 'https:')}/services/a-secret`;
+    const { chat, server, attempts, log } = await notify(t, { NOTIFY_CHAT_PROVIDER: 'slack' }, url, {
+      status: 200,
+    });
+    assert.deepEqual([chat.status, chat.reason], ['DELIVERY_STATUS_FAILED', 'destination_refused']);
+    assert.equal(server.received.length, 0);
+    for (const text of [attempts, log.text()]) assert.ok(!text.includes('a-secret'));
+  });
+
+  it('slack without a token takes webhooks alone', async (t) => {
+    const { chat, attempts } = await notify(t, { NOTIFY_CHAT_PROVIDER: 'slack' }, () => 'C123', {
+      status: 200,
+    });
+    assert.deepEqual([chat.status, chat.reason], ['DELIVERY_STATUS_FAILED', 'invalid_destination']);
+    assert.match(attempts, /is no absolute URL/);
+  });
+
+  it('tells of an answer what it was judged by, and no secret', async (t) => {
+    const { chat, attempts, log } = await notify(
+      t,
+      { NOTIFY_CHAT_PROVIDER: 'telegram', NOTIFY_CHAT_TOKEN: token, ...endpoint },
+      () => '4711',
+      { status: 400, body: '{"ok":false,"description":"Bad Request: chat not found 4711"}' },
+    );
+    assert.deepEqual([chat.status, chat.reason], ['DELIVERY_STATUS_FAILED', 'destination_gone']);
+    assert.match(attempts, /telegram answered 400: chat not found"/);
+    for (const text of [attempts, log.text()]) assert.ok(!text.includes(token));
+  });
+});
