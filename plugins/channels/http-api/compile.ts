@@ -19,6 +19,8 @@ export interface Compiled {
   readonly definition: Definition;
   /** Whether the destination is the URL that is asked: anybody chose it. */
   readonly isDestination: boolean;
+  /** What its templates read of env. */
+  readonly variables: ReadonlySet<string>;
   /**
    * The request for a message.
    * @param values without env
@@ -56,6 +58,7 @@ export function compile(
   complain: Complain,
 ): Compiled | undefined {
   let isWrong = false;
+  const variables = new Set<string>();
   const wrong: Complain = (place, message) => {
     isWrong = true;
     complain(place, message);
@@ -65,6 +68,7 @@ export function compile(
       const template = templateOf(text, format);
       for (const path of template.reads) {
         const message = wrongRead(path, env);
+        if (path[0] === 'env' && path[1] !== undefined) variables.add(path[1]);
         if (message !== undefined) wrong(place, message);
       }
       return template;
@@ -75,7 +79,7 @@ export function compile(
     }
   };
 
-  const url = readUrl(definition.url, env, read, wrong);
+  const url = readUrl(definition.url, env, read, wrong, variables);
   const query = Object.entries(definition.query).map(
     ([name, text]) => [name, read(`query.${name}`, text, 'text')] as const,
   );
@@ -108,6 +112,7 @@ export function compile(
   return {
     definition,
     isDestination: url === undefined,
+    variables,
     prepare(values) {
       if (pattern !== undefined && !pattern.test(String(values.destination)))
         throw refusal(codes.invalidDestination, 'the destination is none that this provider sends to');
@@ -140,10 +145,12 @@ function readUrl(
   env: Readonly<Record<string, string>>,
   read: Read,
   wrong: Complain,
+  variables: Set<string>,
 ): ((values: Values) => URL) | undefined {
   if (destinationAlone.test(text)) return undefined;
   const { literal, variable, rest = '' } = fixedHost.exec(text)?.groups ?? {};
   const base = (literal ?? (variable === undefined ? undefined : env[variable]))?.replace(/\/+$/, '');
+  if (variable !== undefined) variables.add(variable);
   const template = read('url', rest, 'url');
   const parsed = base === undefined ? null : URL.parse(base);
   if (variable !== undefined && base === undefined)

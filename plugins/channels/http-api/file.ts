@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
 import type { Channel } from '../../../src/core/glossary.ts';
-import { type Compiled, compile } from './compile.ts';
+import { type Compiled, type Complain, compile } from './compile.ts';
 import { definitionSchema } from './definition.ts';
 
 /** One place in the file that is wrong. */
@@ -32,14 +32,8 @@ export interface FileRules {
   isTaken(channel: Channel, name: string): boolean;
 }
 
-const fileSchema = z.strictObject({
-  providers: z.record(
-    z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, {
-      error: 'a name has lower-case letters, digits, - and _',
-    }),
-    definitionSchema,
-  ),
-});
+const fileSchema = z.strictObject({ providers: z.record(z.string(), z.unknown()) });
+const nameForm = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /** @throws HttpProvidersError with every violation there is, or where the file cannot be read */
 export async function readHttpProviders(path: string, rules: FileRules): Promise<Map<string, Compiled>> {
@@ -55,21 +49,22 @@ export async function readHttpProviders(path: string, rules: FileRules): Promise
 
 /** @throws HttpProvidersError with every violation there is */
 export function httpProvidersOf(text: string, { env, isTaken }: FileRules): Map<string, Compiled> {
-  const parsed = fileSchema.safeParse(jsonOf(text));
-  if (!parsed.success)
-    throw new HttpProvidersError(parsed.error.issues.flatMap((issue) => violationsOf(issue)));
-  const violations: FileViolation[] = [];
+  const json = jsonOf(text);
+  const file = fileSchema.safeParse(json);
+  const violations = (file.error?.issues ?? []).flatMap((issue) => violationsOf('', issue));
+  const providers = (json as { providers?: unknown } | null)?.providers;
   const found = new Map<string, Compiled>();
-  for (const [name, definition] of Object.entries(parsed.data.providers)) {
+  for (const [name, written] of Object.entries(typeof providers === 'object' ? (providers ?? {}) : {})) {
+    const path = `providers.${name}`;
+    const complain: Complain = (place, message) => violations.push({ path: `${path}${place}`, message });
+    if (!nameForm.test(name)) complain('', 'a name has lower-case letters, digits, - and _');
+    const { data: definition, error } = definitionSchema.safeParse(written);
+    violations.push(...(error?.issues ?? []).flatMap((issue) => violationsOf(path, issue)));
+    if (definition === undefined) continue;
     for (const channel of definition.channels)
       if (name === 'none' || isTaken(channel, name))
-        violations.push({
-          path: `providers.${name}`,
-          message: `${channel} has a provider of this name already; choose another`,
-        });
-    const compiled = compile(definition, env, (place, message) =>
-      violations.push({ path: `providers.${name}.${place}`, message }),
-    );
+        complain('', `${channel} has a provider of this name already; choose another`);
+    const compiled = compile(definition, env, (place, message) => complain(`.${place}`, message));
     if (compiled !== undefined) found.set(name, compiled);
   }
   if (violations.length > 0) throw new HttpProvidersError(violations);
@@ -89,28 +84,29 @@ function jsonOf(text: string): unknown {
   ]);
 }
 
-/** In our own words where zod's would quote a value. */
-function violationsOf(issue: z.core.$ZodIssue): FileViolation[] {
+/** In our own words where zod's would say too little. */
+function violationsOf(base: string, issue: z.core.$ZodIssue): FileViolation[] {
   const path = issue.path.reduce<string>(
-    (all, key) =>
-      typeof key === 'number' ? `${all}[${key}]` : all === '' ? String(key) : `${all}.${String(key)}`,
-    '',
+    (all, key) => (typeof key === 'number' ? `${all}[${key}]` : joined(all, String(key))),
+    base,
   );
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
-      path: path === '' ? key : `${path}.${key}`,
+      path: joined(path, key),
       message: 'is not known; remove it, or look for a misspelling',
     }));
   if (issue.code === 'invalid_key')
     return [{ path, message: issue.issues.map(({ message }) => message).join('; ') }];
-  // of the alternatives, those that got furthest tell most
   if (issue.code === 'invalid_union') {
+    // of the alternatives, the one that was understood furthest tells most
     const depth = (issues: readonly z.core.$ZodIssue[]) =>
       Math.max(0, ...issues.map((one) => one.path.length));
     const [best] = [...issue.errors].sort((a, b) => depth(b) - depth(a));
     const inner = best?.[0];
     if (inner !== undefined)
-      return violationsOf({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue);
+      return violationsOf(base, { ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue);
   }
   return [{ path, message: issue.message }];
 }
+
+const joined = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);

@@ -17,6 +17,9 @@ export async function registerHttpProviders(
 ): Promise<void> {
   if (httpProvidersFile === undefined) return;
   const found = await readHttpProviders(httpProvidersFile, { env: httpVariables, isTaken });
+  const read = new Set([...found.values()].flatMap(({ variables }) => [...variables]));
+  for (const variable of Object.keys(httpVariables))
+    if (!read.has(variable)) app.log.warn({ variable }, 'unknown_variable: no HTTP provider reads it');
   for (const [name, compiled] of found)
     for (const channel of compiled.definition.channels)
       app.registerProvider(channel, name, async ({ egress, ambient }, { email }) => {

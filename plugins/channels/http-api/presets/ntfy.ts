@@ -22,5 +22,9 @@ export const ntfy: WrittenDefinition = {
   },
   destination: '[-_A-Za-z0-9]{1,64}',
   id: { path: 'id' },
-  errors: [{ status: [401, 403], is: 'credentials' }],
+  errors: [
+    { status: 401, is: 'credentials' },
+    // of this topic alone: no reason to stop sending to the others
+    { status: 403, is: 'misconfigured', because: 'the topic may not be written to' },
+  ],
 };

@@ -199,6 +199,19 @@ describe('what a file may say of a request', () => {
     assert.deepEqual([pathname, Object.fromEntries(searchParams)], ['/send', { to: 'room-7', text: nasty }]);
   });
 
+  it('a GET is not repeated either', async (t) => {
+    const server = await ScriptedServer.listen(t);
+    server.answer = () => 'reset';
+    const provider = open(t, { channels: ['chat'], method: 'GET', url }, { base: server.url });
+    for (let i = 1; i < 4; i++) {
+      await assert.rejects(
+        sendBy(provider, 'room'),
+        (error: DeliveryError) => error.code === codes.connectionFailed,
+      );
+      assert.equal(server.received.length, i);
+    }
+  });
+
   it('values in the path, which cannot leave their place', async (t) => {
     const to = (title: string) =>
       sent(
@@ -410,6 +423,8 @@ describe('what is wrong with a file', () => {
           retryAfter: { path: 'a b' },
         },
         gamma: { channels: [], body: 'x' },
+        delta: { channels: ['chat'], url: '{{ titel }}' },
+        epsilon: [],
       },
       provider: {},
     };
@@ -427,6 +442,8 @@ describe('what is wrong with a file', () => {
       'providers.beta.method',
       'providers.beta.methods',
       'providers.beta.retryAfter.path',
+      'providers.delta.url',
+      'providers.epsilon',
       'providers.gamma.body',
       'providers.gamma.channels',
       'providers.gamma.url',
@@ -594,6 +611,7 @@ describe('the service with a file', () => {
         NOTIFY_HTTP_PROVIDERS: file(t, { acme: sms, 'acme-mail': email }),
         NOTIFY_HTTP_ACME_TOKEN: secret,
         NOTIFY_HTTP_ACME_URL: server.url,
+        NOTIFY_HTTP_ACME_TOCKEN: secret,
         NOTIFY_SMS_PROVIDER: 'acme',
         NOTIFY_EMAIL_PROVIDER: 'Acme-Mail',
         NOTIFY_EMAIL_FROM: 'Notify <notify@example.com>',
@@ -619,6 +637,8 @@ describe('the service with a file', () => {
       ],
     );
     assert.equal(service.core.providers.get('sms')?.name, 'acme');
+    const warned = log.lines('unknown_variable: no HTTP provider reads it').map(({ variable }) => variable);
+    assert.deepEqual(warned, ['NOTIFY_HTTP_ACME_TOCKEN']);
     for (const word of [secret, '15550100', 'ada@example.org', 'on its way', server.url])
       assert.ok(!log.text().includes(word), word);
   });

@@ -270,11 +270,12 @@ channelConformance('ntfy', {
     refusal(ntfySays(400, 40009), 'http_400'),
     refusal(ntfySays(413, 41301), 'http_413'),
   ],
-  transient: [...ours.transient, refusal(ntfySays(404, 40401), codes.misconfigured)],
-  credentials: [
-    refusal(ntfySays(401, 40101), codes.credentialsRejected),
-    refusal(ntfySays(403, 40301), codes.credentialsRejected),
+  transient: [
+    ...ours.transient,
+    refusal(ntfySays(403, 40301), codes.misconfigured),
+    refusal(ntfySays(404, 40401), codes.misconfigured),
   ],
+  credentials: [refusal(ntfySays(401, 40101), codes.credentialsRejected)],
   longest: { title: 'x'.repeat(1_000), body: '€'.repeat(1_365) },
 });
 
