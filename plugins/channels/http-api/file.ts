@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
 import type { Channel } from '../../../src/core/glossary.ts';
-import { type Compiled, type Complain, compile } from './compile.ts';
+import { type Compiled, compile } from './compile.ts';
 import { definitionSchema } from './definition.ts';
+import type { Complain, Environment } from './reader.ts';
 
 /** One place in the file that is wrong. */
 export interface FileViolation {
@@ -27,7 +28,7 @@ export class HttpProvidersError extends Error {
 
 export interface FileRules {
   /** What templates may read as env. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Environment;
   /** Whether a channel has a provider of that name from elsewhere. */
   isTaken(channel: Channel, name: string): boolean;
 }

@@ -78,20 +78,29 @@ function readBy(engine: Liquid, text: string): Template {
         try {
           return String(engine.renderSync(parsed, values));
         } catch (error) {
-          throw told(error, 'cannot be rendered');
+          throw notRendered(error);
         }
       },
     };
   } catch (error) {
-    throw told(error, 'is no Liquid template');
+    throw notRead(error);
   }
 }
 
 /** In the library's words, which quote the template at most: of that, names alone are kept. */
-function told(error: unknown, what: string): Error {
-  if (!(error instanceof LiquidError)) return error instanceof Error ? error : new Error(String(error));
+function notRead(error: unknown): unknown {
+  if (!(error instanceof LiquidError)) return error;
   const [line = ''] = error.message.split('\n');
-  return new TemplateError(`${what}: ${line.replaceAll(/"(?![\w#-]{1,40}")[^"]*"/g, '"…"')}`);
+  return new TemplateError(`is no Liquid template: ${line.replaceAll(/"(?![\w#-]{1,40}")[^"]*"/g, '"…"')}`);
+}
+
+/** In words of ours: a filter's may quote a value. */
+function notRendered(error: unknown): unknown {
+  if (!(error instanceof LiquidError)) return error;
+  if (error.originalError instanceof TemplateError) return error.originalError;
+  if (/limit exceeded/.test(error.message))
+    return new TemplateError('needs more time or memory than a template may');
+  return new TemplateError('has a filter that fails for the values of this message');
 }
 
 function engineOf(format: Format): Liquid {
@@ -108,7 +117,7 @@ function engineOf(format: Format): Liquid {
   for (const tag of Object.keys(engine.tags)) if (!tags.has(tag)) delete engine.tags[tag];
   const limit = (value: unknown) => {
     if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
-    throw new TemplateError('the limit of a filter that cuts must be a whole number above 0');
+    throw new TemplateError('has a filter that cuts whose limit is no whole number above 0');
   };
   engine.registerFilter('cut', (value, most) => cutTo(textOf(value), limit(most), (text) => text.length));
   engine.registerFilter('cut_bytes', (value, most) =>
