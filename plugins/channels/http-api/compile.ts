@@ -118,7 +118,8 @@ function tryOut(
       render(sample);
     } catch (error) {
       if (!(error instanceof DeliveryError)) throw error;
-      const place = definition.body?.template === undefined ? 'body' : 'body.template';
+      const inBody = definition.body?.template === undefined ? 'body' : 'body.template';
+      const place = error.code === codes.invalidDestination ? 'url' : inBody;
       const hint = '; put every {{ … }} between quotes, and a comma only where a member follows';
       const isBroken = error.message.endsWith(noJson);
       reader.wrong(place, isBroken ? `makes no JSON of a message ${what}${hint}` : error.message);
