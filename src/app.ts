@@ -59,7 +59,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'redis', 'retry', 'send_rates', 'webhook'],
+  features: ['plugins', 'redis', 'retry', 'sandbox', 'send_rates', 'webhook'],
 };
 
 /** What tests and embedders may replace. */
@@ -165,6 +165,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
         internalPort: port(internal),
         internalToken: config.auth.internalToken !== undefined,
         providers: Object.fromEntries([...core.providers].map(([channel, { name }]) => [channel, name])),
+        sandbox: config.sandbox.rule?.kind ?? ('' as const),
       });
       await client.register(playground, { facts });
       await client.register(devTestProvider);

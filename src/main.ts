@@ -68,6 +68,16 @@ async function main(): Promise<void> {
       { channels },
       'test_provider: nothing is sent on these channels; the playground shows what would be',
     );
+  const { rule, allow } = config.sandbox;
+  if (rule !== undefined)
+    logger.warn(
+      {
+        mode: rule.kind,
+        redirected: rule.kind === 'redirect' ? Object.keys(rule.to) : [],
+        allowed: allow.length,
+      },
+      'sandbox: messages do not reach the people they are addressed to; unset NOTIFY_SANDBOX in production',
+    );
 
   let app: App | undefined;
   let stoppingSince: number | undefined;
