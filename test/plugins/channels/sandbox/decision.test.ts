@@ -28,12 +28,12 @@ const near = fc
     fc.constantFrom(...allow, 'someone@staging.example', 'alice@example.org', '+15550199'),
     fc.array(
       fc.record({
-        at: fc.oneof(fc.constantFrom(0, 1, 8, 60), fc.nat(40)),
-        drop: fc.constantFrom(0, 0, 1, 2),
+        at: fc.oneof(fc.constantFrom(0, 8, 60), fc.nat(40)),
+        drop: fc.constantFrom(0, 0, 0, 1),
         put: fc.oneof(
           fc.constantFrom(...' \t\n\0\u00a0\u200b,;<>"():@.%'),
           fc.constantFrom(...'\u212a\u017f\u0130\u00ad\uff20\u3002'),
-          fc.constantFrom('x', 'not-', 'sub.', 'xn--', '@example.com', 'alice@example.org'),
+          { weight: 3, arbitrary: fc.constantFrom('x', 'not-', 'sub.', '@example.com', 'alice@example.org') },
           fc.string({ maxLength: 3, unit: 'binary' }),
         ),
       }),
@@ -72,7 +72,7 @@ describe('what the sandbox lets out', () => {
         assert.ok(went.length === 0 || mayHaveMail(destination));
         if (mayHaveMail(destination) && isPlain(destination)) assert.deepEqual(went, [destination]);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 10_000 },
     );
     assert.ok(out > 100 && kept > 100, `${out} went out, ${kept} were kept`);
   });
