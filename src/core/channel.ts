@@ -17,9 +17,8 @@ export interface ChannelProvider {
   send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt>;
   /**
    * Asks the provider whether it takes our credentials, by a call that sends nothing. Absent where it has none.
-   * @returns what was found, for an operator
-   * @throws DeliveryError: retryable with credentials_rejected or provider_misconfigured, or not retryable: an operator has to act;
-   * retryable with any other code: it could not be asked
+   * @throws DeliveryError credentials_rejected or provider_misconfigured, or one that is not retryable: an operator has to act; any
+   * other: it could not be asked
    */
   check?(options: CheckOptions): Promise<Checked>;
   /** Which provider a destination belongs to, where this one stands for several. Their names are in the log and in metrics. */
@@ -62,9 +61,9 @@ export interface CheckOptions {
 }
 
 export interface Checked {
-  /** Whether the credentials were proved to be taken; false where the provider has no call for that. */
-  readonly proved: boolean;
-  /** What was found, without a secret. */
+  /** `not_checkable`: it answers, and does not say whether it would send. */
+  readonly state: 'ready' | 'not_checkable';
+  /** What was found, for an operator; without a secret. */
   readonly note: string;
 }
 

@@ -2,6 +2,7 @@ import type { Ambient, Clock } from '../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
   DeliveryError,
   type SendOptions,
   type SendReceipt,
@@ -68,6 +69,10 @@ class TestProvider implements ChannelProvider {
     settle('accepted');
     // like a provider that knows a repeat by its key
     return { providerMessageId: `test-${idempotencyKey}` };
+  }
+
+  async check(): Promise<Checked> {
+    return { state: 'ready', note: 'the test provider sends nothing' };
   }
 }
 
