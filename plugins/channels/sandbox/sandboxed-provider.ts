@@ -21,8 +21,16 @@ export type OnDiverted = (
   options: SendOptions,
 ) => void;
 
-/** A provider behind the sandbox. Whoever opened the provider closes it. */
-export class SandboxedProvider implements ChannelProvider {
+/**
+ * What of a provider has been thought of here. A member that is new to the contract does not compile until it is too: one that sends must
+ * not be handed through. Not handed through are `providerOf`, since `send` finds its way without, and `close`, which is for whoever opened
+ * the provider.
+ */
+type Known = 'channel' | 'name' | 'isManyServers' | 'send' | 'check' | 'providerOf' | 'close';
+type Unknown = Record<Exclude<keyof ChannelProvider, Known>, never>;
+
+/** A provider behind the sandbox. */
+export class SandboxedProvider implements ChannelProvider, Unknown {
   readonly channel: ChannelProvider['channel'];
   readonly name: string;
   readonly isManyServers: boolean;
