@@ -4,6 +4,7 @@ import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import { ByToken } from './mobile-push/by-token.ts';
 import { lazy, type OpenProvider } from './open.ts';
+import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
 import { openTwilio } from './twilio/index.ts';
 
@@ -62,6 +63,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The active provider of each channel that has one. */
     providers: ReadonlyMap<Channel, ChannelProvider>;
+    /** Every provider that the configuration names, each by itself. */
+    openedProviders: readonly ChannelProvider[];
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
     registerProvider(channel: Channel, name: string, open: OpenProvider): void;
   }
@@ -87,6 +90,8 @@ export default fp<{ config: Config; table: ProviderTable }>(
       await registerHttpProviders(app, config, (channel, name) => table.get(channel)?.has(name) ?? false);
     }
     const active = new Map<Channel, ChannelProvider>();
+    const all: ChannelProvider[] = [];
+    const sandboxed = sandboxing(app, config);
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
     const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
@@ -100,16 +105,20 @@ export default fp<{ config: Config; table: ProviderTable }>(
         }
         const provider = await open(app, config);
         app.addHook('onClose', () => provider.close?.());
-        opened.push(provider);
+        opened.push(sandboxed(provider));
       }
+      all.push(...opened);
       const provider = oneOf(channel, opened);
       if (provider !== undefined) active.set(channel, provider);
     }
     app.decorate('providers', active);
+    app.decorate('openedProviders', all);
   },
   {
     name: 'providers',
-    dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry', 'test-providers'],
+    dependencies: [
+      ...['ambient', 'egress', 'notify-metrics', 'provider-registry', 'test-providers', 'webhook-keys'],
+    ],
   },
 );
 
