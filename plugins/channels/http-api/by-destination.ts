@@ -1,4 +1,11 @@
-import type { ChannelMessage, ChannelProvider, SendOptions, SendReceipt } from '../../../src/core/channel.ts';
+import type {
+  ChannelMessage,
+  ChannelProvider,
+  Checked,
+  CheckOptions,
+  SendOptions,
+  SendReceipt,
+} from '../../../src/core/channel.ts';
 import type { ServedChannel } from './definition.ts';
 
 /** One provider for URLs and one for names, under one name: Slack's webhooks and its Web API. */
@@ -7,6 +14,7 @@ export class ByDestination implements ChannelProvider {
   readonly name: string;
   /** That one of the two is away says nothing of the other. */
   readonly isManyServers = true;
+  readonly check?: (options: CheckOptions) => Promise<Checked>;
   readonly #urls: ChannelProvider;
   readonly #names: ChannelProvider;
 
@@ -15,6 +23,9 @@ export class ByDestination implements ChannelProvider {
     this.name = name;
     this.#urls = urls;
     this.#names = names;
+    // those alone have credentials
+    const { check } = names;
+    if (check !== undefined) this.check = (options) => check.call(names, options);
   }
 
   send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt> {

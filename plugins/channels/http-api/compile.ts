@@ -3,7 +3,7 @@ import { noJson, readBody } from './body.ts';
 import type { Definition } from './definition.ts';
 import { type Complain, type Environment, TemplateReader } from './reader.ts';
 import { refusal } from './refusal.ts';
-import { bareSample, fullSample } from './samples.ts';
+import { bareSample, fullSample, nobody } from './samples.ts';
 import { type Template, TemplateError, type Values } from './template.ts';
 import { readUrl } from './url.ts';
 
@@ -30,6 +30,8 @@ export interface Compiled {
    * @throws DeliveryError for good, where the destination or the message cannot be sent by it
    */
   prepare(values: Values): PreparedRequest;
+  /** The request that sends nothing; undefined where the definition has none. */
+  readonly check: PreparedRequest | undefined;
 }
 
 /**
@@ -39,7 +41,8 @@ export interface Compiled {
  */
 export function compile(definition: Definition, env: Environment, complain: Complain): Compiled | undefined {
   const reader = new TemplateReader(env, complain);
-  const url = readUrl(definition.url, reader);
+  const url = readUrl('url', definition.url, reader);
+  const checkUrl = definition.check && readUrl('check.url', definition.check.url, reader);
   const query = Object.entries(definition.query).map(
     ([name, text]) => [name, reader.read(`query.${name}`, text, 'text')] as const,
   );
@@ -49,6 +52,8 @@ export function compile(definition: Definition, env: Environment, complain: Comp
   const body = readBody(definition.body, reader);
   if (definition.method === 'GET' && body !== undefined)
     reader.wrong('body', 'a GET has none; use query, or another method');
+  if (definition.check !== undefined && checkUrl === undefined)
+    reader.wrong('check.url', 'must not be the destination: a check has none');
   const pattern = readPattern(definition.destination, reader);
   if (reader.isWrong) return undefined;
 
@@ -68,12 +73,24 @@ export function compile(definition: Definition, env: Environment, complain: Comp
       throw error;
     }
   };
+  const check = (): PreparedRequest | undefined => {
+    if (definition.check === undefined) return undefined;
+    const values = { ...nobody, env };
+    return {
+      method: definition.check.method,
+      url: checkUrl?.(values),
+      query: [],
+      headers: { 'user-agent': 'notify', ...headersOf(headers, values) },
+      body: undefined,
+    };
+  };
   tryOut(definition, render, reader);
   if (reader.isWrong) return undefined;
   return {
     definition,
     isDestination: url === undefined,
     variables: reader.variables,
+    check: check(),
     prepare(values) {
       if (pattern !== undefined && !pattern.test(String(values.destination)))
         throw refusal(codes.invalidDestination, 'the destination is none that this provider sends to');

@@ -3,6 +3,8 @@ import type { Clock } from '../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
+  type CheckOptions,
   codes,
   DeliveryError,
   type SendOptions,
@@ -37,6 +39,7 @@ export class HttpApiProvider implements ChannelProvider {
   readonly channel: ServedChannel;
   readonly name: string;
   readonly isManyServers: boolean;
+  readonly check?: (options: CheckOptions) => Promise<Checked>;
   readonly #compiled: Compiled;
   readonly #parts: HttpApiParts;
   readonly #agent: Dispatcher | undefined;
@@ -47,7 +50,9 @@ export class HttpApiProvider implements ChannelProvider {
     this.isManyServers = compiled.isDestination;
     this.#compiled = compiled;
     this.#parts = parts;
-    this.#agent = compiled.isDestination ? undefined : apiAgent();
+    this.#agent = compiled.isDestination && compiled.check === undefined ? undefined : apiAgent();
+    if (compiled.isDestination || compiled.check !== undefined)
+      this.check = ({ signal }) => this.#check(signal);
   }
 
   async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
@@ -64,6 +69,20 @@ export class HttpApiProvider implements ChannelProvider {
 
   async close(): Promise<void> {
     await this.#agent?.destroy();
+  }
+
+  async #check(signal: AbortSignal): Promise<Checked> {
+    const { definition, check } = this.#compiled;
+    if (this.#agent === undefined || check?.url === undefined)
+      return { state: 'ready', note: 'it has no credentials; every destination is a server of its own' };
+    const answer = await exchange(this.#agent, outgoing(check, check.url, signal));
+    const judged = judge(
+      { name: this.name, definition, isDestination: false },
+      answer,
+      this.#parts.clock.now(),
+    );
+    if (judged.is === 'refused') throw judged.error;
+    return { state: 'ready', note: `${this.name} answers, and takes what credentials it was shown` };
   }
 
   async #ask(values: Values, signal: AbortSignal) {

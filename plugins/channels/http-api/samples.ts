@@ -43,3 +43,10 @@ export const bareSample: Values = {
   delivery_id: '01a20154-4c3b-758d-8837-6589ea0faff1',
   created_at_ms: '1767225600000',
 };
+
+/** No message and nobody: what a check has. */
+export const nobody: Values = {
+  ...Object.fromEntries(Object.keys(fullSample).map((name) => [name, ''])),
+  actions: [],
+  data: {},
+};

@@ -15,17 +15,21 @@ const dotSegment = /\/\.{1,2}(?=[/?]|$)/;
  * is the destination alone.
  * @returns undefined where the destination is the URL
  */
-export function readUrl(text: string, reader: TemplateReader): ((values: Values) => URL) | undefined {
+export function readUrl(
+  place: string,
+  text: string,
+  reader: TemplateReader,
+): ((values: Values) => URL) | undefined {
   if (destinationAlone.test(text)) return undefined;
   const { literal, variable, rest = '' } = fixedHost.exec(text)?.groups ?? {};
-  const written = variable === undefined ? literal : reader.variable('url', variable);
+  const written = variable === undefined ? literal : reader.variable(place, variable);
   const base = written?.replace(/\/+$/, '') ?? '';
-  const template = reader.read('url', rest, 'url');
+  const template = reader.read(place, rest, 'url');
   const message = wrongBase(base);
   // a variable that is not set has been told
   if (message !== undefined && (variable === undefined || written !== undefined))
-    reader.wrong('url', message);
-  if (rest.includes('#')) reader.wrong('url', 'must not have a # in it: a fragment is never sent');
+    reader.wrong(place, message);
+  if (rest.includes('#')) reader.wrong(place, 'must not have a # in it: a fragment is never sent');
   return (values) => {
     const path = template.render(values);
     const url = URL.parse(`${base}${path}`);

@@ -14,6 +14,7 @@ export const apprise: WrittenDefinition = {
     ],
   },
   destination: '[\\w-]{1,128}',
+  check: { url: '{{ env.NOTIFY_CHAT_ENDPOINT }}/status' },
   errors: [
     { status: 204, is: 'dead', because: 'no configuration has the key' },
     // trying again would send twice to those that took it

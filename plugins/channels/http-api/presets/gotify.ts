@@ -15,5 +15,6 @@ export const gotify: WrittenDefinition = {
   },
   destination: '[\\w.-]{1,180}',
   id: { path: 'id' },
+  check: { url: '{{ env.NOTIFY_CHAT_ENDPOINT }}/health' },
   errors: [{ status: [401, 403], is: 'dead', because: 'no application has the token' }],
 };

@@ -22,6 +22,8 @@ export const ntfy: WrittenDefinition = {
   },
   destination: '[-_A-Za-z0-9]{1,64}',
   id: { path: 'id' },
+  // a token that is wrong is refused here too
+  check: { url: '{{ env.NOTIFY_CHAT_ENDPOINT }}/v1/health' },
   errors: [
     { status: 401, is: 'credentials' },
     // of this topic alone: no reason to stop sending to the others

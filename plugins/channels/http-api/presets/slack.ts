@@ -32,6 +32,7 @@ export const slackApi: WrittenDefinition = {
   body: { json: { channel: '{{ destination }}', text } },
   destination: '#[^\\s#]{1,80}|[A-Z][A-Z0-9]{1,30}',
   success: { where: { ok: true } },
+  check: { method: 'POST', url: '{{ env.NOTIFY_CHAT_ENDPOINT }}/auth.test' },
   id: { path: 'ts' },
   errors: [
     {

@@ -14,6 +14,7 @@ export const telegram: WrittenDefinition = {
   },
   destination: '-?[1-9]\\d{0,19}|@[A-Za-z]\\w{3,31}',
   success: { where: { ok: true } },
+  check: { url: '{{ env.NOTIFY_CHAT_ENDPOINT }}/bot{{ env.NOTIFY_CHAT_TOKEN }}/getMe' },
   id: { path: 'result.message_id' },
   retryAfter: { path: 'parameters.retry_after' },
   // a group that became a supergroup

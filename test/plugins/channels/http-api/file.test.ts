@@ -582,6 +582,15 @@ describe('what is wrong with a file', () => {
     assert.match(wrong({ body: { json: {}, format: 'xml' } })['body.format'] ?? '', /beside template only/);
   });
 
+  it('a check that would need a destination', () => {
+    assert.match(
+      wrong({ check: { url: '{{ destination }}' } })['check.url'] ?? '',
+      /must not be the destination/,
+    );
+    assert.deepEqual(Object.keys(wrong({ check: { url: 'x' } })), ['check.url']);
+    assert.deepEqual(wrong({ check: { url: 'https://acme.example/me' } }), {});
+  });
+
   it('a limit that is none', () => {
     for (const limit of ['0', '-1', '"x"', '1.5'])
       assert.match(

@@ -1,6 +1,9 @@
 /** The chat channel of the whole service. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { buildProviders, built } from '../../../../src/app.ts';
+import { parseConfig } from '../../../../src/config.ts';
+import { checkProvider } from '../../../../src/core/provider-check.ts';
 import { build, call, procedures } from '../../../support/build.ts';
 import { logFile } from '../../../support/log.ts';
 import { type Reply, ScriptedServer } from '../../../support/scripted-server.ts';
@@ -48,6 +51,47 @@ async function notify(
 const guard = { NOTIFY_EGRESS_ALLOW: '127.0.0.0/8', NOTIFY_EGRESS_ALLOW_HTTP: 'true' };
 const delivered = 'DELIVERY_STATUS_DELIVERED';
 const endpoint = { NOTIFY_CHAT_ENDPOINT: 'of the server' };
+
+/** What a check of the configuration's chat provider comes to, and what was asked. */
+async function check(t: TestContext, env: Record<string, string>, reply: Reply) {
+  const server = await ScriptedServer.listen(t);
+  server.answer = () => reply;
+  const all = { NOTIFY_AUTH_DEV_MODE: 'true', ...env, NOTIFY_CHAT_ENDPOINT: server.url };
+  const app = await buildProviders(parseConfig(all, built));
+  t.after(() => app.close());
+  const [provider] = app.openedProviders;
+  assert.ok(provider);
+  const { state, detail } = await checkProvider(provider, app.ambient.clock, new AbortController().signal);
+  const asked = server.received.map(({ method, path, body }) => `${method} ${path}${body}`);
+  assert.ok(!detail.includes(token));
+  return { state, detail, asked, headers: server.received[0]?.headers };
+}
+
+describe('the check of a chat', () => {
+  const cases: [string, string[], Reply, Reply][] = [
+    ['slack', ['POST /auth.test'], json({ ok: true }), json({ ok: false, error: 'invalid_auth' })],
+    ['telegram', [`GET /bot${token}/getMe`], json({ ok: true }), { status: 401, body: '{"ok":false}' }],
+    ['ntfy', ['GET /v1/health'], json({ healthy: true }), { status: 401 }],
+    ['gotify', ['GET /health'], json({ health: 'green' }), { status: 404 }],
+    ['apprise', ['GET /status'], { status: 200, body: 'OK' }, { status: 404 }],
+  ];
+  for (const [name, asked, good, bad] of cases)
+    it(`of ${name} sends nothing, and tells whether it is set up right`, async (t) => {
+      const env = { NOTIFY_CHAT_PROVIDER: name, NOTIFY_CHAT_TOKEN: token };
+      const ready = await check(t, env, good);
+      assert.deepEqual([ready.state, ready.asked], ['ready', asked]);
+      if (name === 'slack' || name === 'ntfy') assert.equal(ready.headers?.authorization, `Bearer ${token}`);
+      assert.equal((await check(t, env, bad)).state, 'rejected');
+      assert.equal((await check(t, env, { status: 503 })).state, 'unreachable');
+    });
+
+  it('of webhooks asks nobody', async (t) => {
+    for (const NOTIFY_CHAT_PROVIDER of ['discord', 'teams', 'slack']) {
+      const { state, asked } = await check(t, { NOTIFY_CHAT_PROVIDER }, { status: 500 });
+      assert.deepEqual([state, asked], ['ready', []]);
+    }
+  });
+});
 
 describe('chat', () => {
   const cases: [string, Record<string, string>, (base: string) => string, Reply, string, string][] = [
