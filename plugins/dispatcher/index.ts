@@ -22,13 +22,15 @@ export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | und
     const all: DispatcherSettings = {
       ...dispatcherDefaults,
       retry: config.retry,
-      rates: config.sendRates,
+      limits: config.sending,
       ...settings,
     };
     const attempts = new Attempts({ outbox, providers, ambient }, all, {
-      attempted({ channel, provider, status, durationMs, error }) {
+      attempted({ channel, provider, status, next, durationMs, error }) {
         meters.send(channel, provider, status, durationMs / 1000);
-        if (error !== undefined) log.warn({ channel, provider, status, err: error }, 'send_failed');
+        const goesOn = next !== undefined && { next_provider: next };
+        if (error !== undefined)
+          log.warn({ channel, provider, status, ...goesOn, err: error }, 'send_failed');
       },
       providerDown: ({ channel, provider, reason, probeInMs }) =>
         log.error({ channel, provider, reason, probe_in_ms: probeInMs }, 'provider_down'),

@@ -3,8 +3,10 @@
  * there.
  */
 import { isVapidPair } from './credentials.ts';
-import type { ConfigDraft } from './schema.ts';
-import type { Feature } from './variable.ts';
+import { quote } from './invalid.ts';
+import { type ConfigDraft, schema } from './schema.ts';
+import { oneOf } from './types.ts';
+import type { Feature, ProviderChannel } from './variable.ts';
 
 /** RFC 7518 §3.2: a key of the hash's size or larger. */
 const hs256KeyBytes = 32;
@@ -25,6 +27,7 @@ export function checkRules(context: RuleContext): void {
     strongSecrets,
     rotation,
     retryPauses,
+    namedLimits,
     senders,
     smtpLogin,
     sesKey,
@@ -87,6 +90,19 @@ function rotation({ isSet, refuse }: RuleContext): void {
 function retryPauses({ draft: { retry }, refuse }: RuleContext): void {
   if (retry.baseMs === undefined || retry.maxMs === undefined || retry.baseMs <= retry.maxMs) return;
   refuse('NOTIFY_RETRY_MAX', 'is shorter than NOTIFY_RETRY_BASE; the pauses grow from base to max');
+}
+
+/** A name that is not chosen would be ignored, and is a misspelling. */
+function namedLimits({ draft: { providers, sending }, refuse }: RuleContext): void {
+  for (const [channel, limits] of Object.entries(sending)) {
+    const chosen = channel === 'webhook' ? ['webhook'] : (providers[channel as ProviderChannel] ?? []);
+    for (const [key, limit] of Object.entries(limits)) {
+      const wrong = Object.keys(limit?.named ?? {}).find((name) => !chosen.includes(name));
+      const variable = schema.sending[channel as keyof typeof sending][key as keyof typeof limits].name;
+      if (wrong !== undefined)
+        refuse(variable, `${quote(wrong)} is no provider of the channel; it has ${oneOf(chosen)}`);
+    }
+  }
 }
 
 function senders({ draft: { sms, whatsapp }, isSet, refuse }: RuleContext): void {

@@ -205,15 +205,15 @@ export const schema = {
   },
   /** By channel and user; a channel that is missing has no limit. */
   rateLimits: setting('NOTIFY_RATE_LIMITS', t.limitsByChannel, '', { feature: 'rate_limits' }),
-  /** Sends a second that the channel's provider allows; undefined: any number. */
-  sendRates: {
-    email: sendRate('EMAIL', 'email'),
-    sms: sendRate('SMS', 'sms'),
-    whatsapp: sendRate('WHATSAPP', 'whatsapp'),
-    web_push: sendRate('WEBPUSH', 'web_push'),
-    mobile_push: sendRate('MOBILEPUSH', 'mobile_push'),
-    webhook: sendRate('WEBHOOK'),
-    chat: sendRate('CHAT', 'chat'),
+  /** How each of a channel's providers is asked; undefined: as the dispatcher has it, and the provider. */
+  sending: {
+    email: sending('EMAIL', 'email'),
+    sms: sending('SMS', 'sms'),
+    whatsapp: sending('WHATSAPP', 'whatsapp'),
+    web_push: sending('WEBPUSH', 'web_push'),
+    mobile_push: sending('MOBILEPUSH', 'mobile_push'),
+    webhook: sending('WEBHOOK'),
+    chat: sending('CHAT', 'chat'),
   },
   /** 0: kept for ever. */
   retention: {
@@ -271,7 +271,15 @@ function phoneAccount(prefix: 'SMS' | 'WHATSAPP') {
   };
 }
 
-function sendRate(prefix: string, of?: keyof typeof knownProviders) {
-  const choice = of === undefined ? {} : { choice: { of } };
-  return optional(`NOTIFY_${prefix}_RATE`, t.positiveNumber, { feature: 'send_rates', ...choice });
+/** Numbers for each provider of a channel, or `ses=14,smtp=50` for those that are named. */
+function sending(prefix: string, of?: keyof typeof knownProviders) {
+  const limits = { feature: 'send_rates' as const, ...(of !== undefined && { choice: { of } }) };
+  return {
+    /** Sends a second. */
+    rate: optional(`NOTIFY_${prefix}_RATE`, t.byProvider(t.positiveNumber), limits),
+    /** Attempts under way at once. */
+    concurrency: optional(`NOTIFY_${prefix}_CONCURRENCY`, t.byProvider(t.integer(1, 1_000)), limits),
+    /** Of one attempt. */
+    timeoutMs: optional(`NOTIFY_${prefix}_TIMEOUT`, t.byProvider(t.attemptTimeout), limits),
+  };
 }

@@ -37,7 +37,6 @@ export async function attemptDelivery(
   options: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<AttemptResult> {
   const { clock } = ambient;
-  const chosen = provider.providerOf?.(delivery.destination) ?? provider;
   const startedAtMs = clock.now();
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -57,7 +56,7 @@ export async function attemptDelivery(
   let providerMessageId = '';
   let failure: AttemptFailure | undefined;
   try {
-    const sent = chosen.send(
+    const sent = provider.send(
       {
         tenantId: notification.tenantId,
         userId: notification.userId,
@@ -77,7 +76,7 @@ export async function attemptDelivery(
     options.signal.removeEventListener('abort', stop);
   }
   const durationMs = Math.max(0, clock.now() - startedAtMs);
-  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, failure };
+  return { startedAtMs, durationMs, provider: provider.name, providerMessageId, failure };
 }
 
 function failureOf(error: unknown): AttemptFailure {

@@ -85,7 +85,7 @@ export function outcomes(ground: Ground): void {
       let delivery = deliveryOf(await ground.store.getNotification(owner, added.id), 'email');
       assert.deepEqual([delivery.status, delivery.reason, delivery.attempts], ['pending', 'http_503', 2]);
       await write({ status: 'delivered', reason: '', providerMessageId: 'm-1' });
-      await write({ status: 'acked', reason: '', attempt: undefined });
+      await write({ status: 'acked', reason: '', attempts: [] });
       delivery = deliveryOf(await ground.store.getNotification(owner, added.id), 'email');
       assert.deepEqual(
         [delivery.status, delivery.reason, delivery.attempts, delivery.providerMessageId],

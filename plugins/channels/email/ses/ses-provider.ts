@@ -24,6 +24,8 @@ export interface SesSettings {
 export class SesProvider implements ChannelProvider {
   readonly channel = 'email';
   readonly name = 'ses';
+  /** What an account that has just left the sandbox is usually given; the account's own is in the SES console. */
+  readonly usualRate = 14;
   readonly #from: Mailbox;
   readonly #agent = apiAgent();
   readonly #client: SESv2Client;

@@ -48,6 +48,10 @@ export class ApnsProvider implements ChannelProvider {
     this.#clock = clock;
   }
 
+  takes(destination: string): boolean {
+    return isApnsToken(destination);
+  }
+
   async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
     const { destination, content } = message;
     if (!isApnsToken(destination))

@@ -44,6 +44,10 @@ export class FcmProvider implements ChannelProvider {
     this.#clock = clock;
   }
 
+  takes(destination: string): boolean {
+    return !isApnsToken(destination);
+  }
+
   async send({ destination, content }: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
     const token = registrationToken(destination);
     const access = await this.#tokens.get(signal);
