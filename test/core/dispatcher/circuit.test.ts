@@ -178,6 +178,28 @@ describe('a provider that is down', () => {
     assert.equal(text.sent.length, before);
   });
 
+  it('is not waited for by what expires: it is suppressed in time, also what was under way at that moment', async () => {
+    const text = new FakeProvider('sms');
+    const one = engine([text]);
+    one.dispatcher.start();
+    text.answer = (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('aborted')));
+      });
+    const expiresAtMs = BigInt(one.ambient.clock.now() + 210_000);
+    const answer = one.notify({ userIds: names(100), expiresAtMs });
+    await pass(one, 210_000);
+    await answer;
+    assert.deepEqual(one.health, ['sms/fake down: timeout']);
+    assert.equal(one.attempts.size, 1, 'a probe is under way');
+    await pass(one, 40_000);
+    for (const user of names(100)) {
+      const { status, reason } = await one.delivery(user, 'sms');
+      assert.deepEqual([status, reason], ['suppressed', 'expired'], user);
+    }
+    assert.deepEqual(one.health, ['sms/fake down: timeout'], 'it is still down');
+  });
+
   it('or rejects our credentials is said once, and the deliveries wait', async () => {
     const mail = new FakeProvider('email');
     const one = engine([mail]);
