@@ -305,6 +305,10 @@ describe('variables', () => {
           `NOTIFY_${channel}_CONCURRENCY`,
           `NOTIFY_${channel}_TIMEOUT`,
         ]),
+        ['SES', 'SENDGRID', 'ACS'].flatMap((provider) => [
+          `NOTIFY_EMAIL_${provider}_API_KEY`,
+          `NOTIFY_EMAIL_${provider}_ENDPOINT`,
+        ]),
       );
     assert.deepEqual([...variableNames].sort(), expected.sort());
   });
@@ -730,7 +734,9 @@ describe('providers', () => {
       ...from,
       NOTIFY_EMAIL_PROVIDER: 'SES, SendGrid',
       NOTIFY_EMAIL_REGION: 'eu-west-1',
-      NOTIFY_EMAIL_API_KEY: 'id:k',
+      NOTIFY_EMAIL_SES_API_KEY: 'id:k',
+      NOTIFY_EMAIL_API_KEY: 'SG.k',
+      NOTIFY_EMAIL_SENDGRID_ENDPOINT: 'https://api.eu.sendgrid.com',
     };
     const config = parse({ ...env, NOTIFY_CHAT_PROVIDER: 'None' });
     assert.deepEqual([config.providers.email, config.providers.chat], [['ses', 'sendgrid'], []]);
@@ -739,11 +745,36 @@ describe('providers', () => {
       emailservice: undefined,
       smtp: undefined,
       ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined },
-      sendgrid: { apiKey: 'id:k', endpoint: undefined },
+      sendgrid: { apiKey: 'SG.k', endpoint: 'https://api.eu.sendgrid.com' },
       acs: undefined,
     });
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'slack,slack' }, 'NOTIFY_CHAT_PROVIDER', /"slack" is named twice/);
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'none,slack' }, 'NOTIFY_CHAT_PROVIDER', /none cannot stand beside/);
+  });
+
+  it('that read one variable need one of their own, but for one of them', () => {
+    const env = { ...from, NOTIFY_EMAIL_PROVIDER: 'ses,sendgrid', NOTIFY_EMAIL_REGION: 'eu-west-1' };
+    const both = /^would be read by 2 .*NOTIFY_EMAIL_SES_API_KEY or NOTIFY_EMAIL_SENDGRID_API_KEY/;
+    onlyViolation({ ...env, NOTIFY_EMAIL_API_KEY: 'id:k' }, 'NOTIFY_EMAIL_API_KEY', both);
+    onlyViolation(
+      {
+        ...env,
+        NOTIFY_EMAIL_SENDGRID_API_KEY: 'SG.k',
+        NOTIFY_EMAIL_ENDPOINT: 'https://proxy.shop.example',
+      },
+      'NOTIFY_EMAIL_ENDPOINT',
+      /NOTIFY_EMAIL_SES_ENDPOINT or NOTIFY_EMAIL_SENDGRID_ENDPOINT/,
+    );
+    onlyViolation(env, 'NOTIFY_EMAIL_API_KEY', /^is required for NOTIFY_EMAIL_PROVIDER=sendgrid$/);
+    const { email } = parse({ ...env, NOTIFY_EMAIL_SENDGRID_API_KEY: 'SG.k' });
+    assert.deepEqual([email?.ses?.apiKey, email?.sendgrid?.apiKey], [undefined, 'SG.k']);
+    onlyViolation(
+      { ...env, NOTIFY_EMAIL_SENDGRID_API_KEY: 'SG.k', NOTIFY_EMAIL_SES_API_KEY: 'no-pair' },
+      'NOTIFY_EMAIL_SES_API_KEY',
+      /must be <access key id>:<secret access key>/,
+    );
+    const alone = { ...env, NOTIFY_EMAIL_PROVIDER: 'sendgrid', NOTIFY_EMAIL_API_KEY: 'SG.k' };
+    assert.equal(parse(alone).email?.sendgrid?.apiKey, 'SG.k');
   });
 
   it('that are not built are refused by name, with what there is instead', () => {

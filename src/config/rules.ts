@@ -6,7 +6,7 @@ import { isVapidPair } from './credentials.ts';
 import { quote } from './invalid.ts';
 import { type ConfigDraft, schema } from './schema.ts';
 import { oneOf } from './types.ts';
-import type { Feature, ProviderChannel } from './variable.ts';
+import { blocksOf, type Feature, type ProviderChannel, type Variable, variablesOf } from './variable.ts';
 
 /** RFC 7518 §3.2: a key of the hash's size or larger. */
 const hs256KeyBytes = 32;
@@ -28,6 +28,7 @@ export function checkRules(context: RuleContext): void {
     rotation,
     retryPauses,
     namedLimits,
+    sharedVariables,
     senders,
     smtpLogin,
     sesKey,
@@ -105,6 +106,26 @@ function namedLimits({ draft: { providers, sending }, refuse }: RuleContext): vo
   }
 }
 
+/** One key or address cannot be that of two providers: each but one of them needs its own. */
+function sharedVariables({ draft: { providers }, isSet, refuse }: RuleContext): void {
+  const readers = new Map<string, Variable<unknown>[]>();
+  for (const { choice, settings } of blocksOf(schema)) {
+    const isChosen = choice.of !== 'store' && providers[choice.of]?.includes(choice.name ?? '');
+    for (const variable of isChosen ? variablesOf(settings) : []) {
+      const { name, own } = variable;
+      if (name === own || (own !== undefined && isSet(own)) || !isSet(name)) continue;
+      readers.set(name, [...(readers.get(name) ?? []), variable]);
+    }
+  }
+  for (const [name, all] of readers) {
+    const { length } = all;
+    if (length < 2) continue;
+    const own = all.flatMap((variable) => variable.own ?? []);
+    const instead = own.length === length ? `set ${oneOf(own)} for one of them` : 'name one of them alone';
+    refuse(name, `would be read by ${length} of the providers; ${instead}`);
+  }
+}
+
 function senders({ draft: { sms, whatsapp }, isSet, refuse }: RuleContext): void {
   for (const [chosen, prefix] of [
     [sms.twilio, 'NOTIFY_SMS'],
@@ -130,11 +151,11 @@ function smtpLogin({ draft: { email }, isSet, refuse }: RuleContext): void {
 }
 
 /** The contract has one variable for a key, and AWS's keys are pairs. */
-function sesKey({ draft: { email }, refuse }: RuleContext): void {
+function sesKey({ draft: { email }, isSet, refuse }: RuleContext): void {
   const apiKey = email?.ses?.apiKey;
   if (apiKey === undefined || /^[^:\s]+:\S+$/.test(apiKey.trim())) return;
   refuse(
-    'NOTIFY_EMAIL_API_KEY',
+    isSet('NOTIFY_EMAIL_SES_API_KEY') ? 'NOTIFY_EMAIL_SES_API_KEY' : 'NOTIFY_EMAIL_API_KEY',
     "must be <access key id>:<secret access key> for ses; unset it to use the machine's own credentials",
   );
 }

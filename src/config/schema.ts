@@ -11,6 +11,7 @@ import {
   optional,
   required,
   setting,
+  shared,
   type Values,
   variablesOf,
 } from './variable.ts';
@@ -133,16 +134,16 @@ export const schema = {
     }),
     ses: block('email', 'ses', {
       region: required('NOTIFY_EMAIL_REGION', t.text),
-      apiKey: optional('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('ses', optional('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('ses', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
     sendgrid: block('email', 'sendgrid', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('sendgrid', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('sendgrid', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
     acs: block('email', 'acs', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('acs', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('acs', required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
   }),
   sms: {
