@@ -17,7 +17,7 @@ export interface AttemptObserver extends LaneObserver {
   attempted(attempt: {
     readonly channel: string;
     readonly provider: string;
-    /** delivered, pending (will be tried again, perhaps by the next provider at once), failed, or suppressed. */
+    /** delivered, pending (will be tried again, perhaps by the next provider at once) or failed. */
     readonly status: string;
     /** The provider that is asked next, at once; undefined: none is. */
     readonly next: string | undefined;
@@ -190,7 +190,7 @@ export class Attempts {
     }
     await this.#forgetDevice(job, last);
     const outcome = verdict ?? this.#outcomeOf(job, results, lanes);
-    this.#tell(job, last, outcome.status);
+    this.#tell(job, last, outcome.status === 'suppressed' ? 'failed' : outcome.status);
     return outcome;
   }
 

@@ -60,14 +60,19 @@ export const dispatcherDefaults: Omit<DispatcherSettings, 'retry'> = {
   crashLimit: 3,
 };
 
+/** The number of one provider; undefined: nobody said one. */
+export const numberOf = (numbers: ByProvider | undefined, provider: string): number | undefined =>
+  numbers?.named[provider] ?? numbers?.every;
+
 /** What a provider is asked at most. */
-export function limitsOf(settings: DispatcherSettings, provider: ChannelProvider): LaneLimits {
-  const { channel, name, usualRate } = provider;
+export function limitsOf(
+  settings: DispatcherSettings,
+  { channel, name, usualRate }: Pick<ChannelProvider, 'channel' | 'name' | 'usualRate'>,
+): LaneLimits {
   const { rate, concurrency, timeoutMs } = settings.limits[channel] ?? {};
-  const said = (limit: ByProvider | undefined) => limit?.named[name] ?? limit?.every;
   return {
-    rate: said(rate) ?? usualRate,
-    concurrency: said(concurrency) ?? settings.attemptsPerProvider,
-    timeoutMs: said(timeoutMs) ?? settings.attemptTimeoutMs,
+    rate: numberOf(rate, name) ?? usualRate,
+    concurrency: numberOf(concurrency, name) ?? settings.attemptsPerProvider,
+    timeoutMs: numberOf(timeoutMs, name) ?? settings.attemptTimeoutMs,
   };
 }

@@ -190,6 +190,33 @@ describe('email by SES, and by SMTP where that fails', () => {
     assert.equal(mail.received.length, 1);
   });
 
+  it('asks each for as much at once as NOTIFY_EMAIL_CONCURRENCY says, over as many connections', async (t) => {
+    const { notify, ses, mail } = await open(t, { NOTIFY_EMAIL_CONCURRENCY: 'ses=15,smtp=2' });
+    let answerAll = () => {};
+    const asked = new Promise<void>((resolve) => {
+      answerAll = resolve;
+    });
+    ses.answer = async () => {
+      if (ses.received.length === 15) setImmediate(answerAll);
+      await asked;
+      return refusal(503, 'ServiceUnavailable');
+    };
+    assert.equal((await notify(...users(0, 40))).delivered, 40);
+    assert.equal(ses.mostConnections, 15);
+    assert.ok(ses.received.length < 20, 'the rest did not wait for it');
+    assert.equal(mail.received.length, 40);
+    assert.equal(mail.connections, 2);
+  });
+
+  it('says at which rate it holds a provider whose own it goes by', async (t) => {
+    const { log } = await open(t, { NOTIFY_EMAIL_RATE: 'smtp=50' });
+    const told = log.lines().filter(({ msg }) => String(msg).startsWith('usual_rate'));
+    assert.deepEqual(
+      told.map(({ channel, provider, rate }) => [channel, provider, rate]),
+      [['email', 'ses', 14]],
+    );
+  });
+
   it('may have a provider of a module and the test provider beside them', async (t) => {
     const pigeon = moduleFile(
       t,

@@ -26,11 +26,13 @@ export class AcsProvider implements ChannelProvider {
   readonly channel = 'email';
   readonly name = 'acs';
   readonly #from: Mailbox;
-  readonly #agent = apiAgent();
+  readonly #agent: ReturnType<typeof apiAgent>;
   readonly #client: EmailClient;
 
-  constructor(from: Mailbox, { apiKey, endpoint }: AcsSettings, clock: Clock) {
+  /** @param connections that are kept at most; undefined: the usual number */
+  constructor(from: Mailbox, { apiKey, endpoint }: AcsSettings, clock: Clock, connections?: number) {
     this.#from = from;
+    this.#agent = apiAgent(connections);
     this.#client = new EmailClient(
       endpoint,
       { key: apiKey },

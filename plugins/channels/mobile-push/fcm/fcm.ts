@@ -9,7 +9,7 @@ import {
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
 import { exchange } from '../../http/exchange.ts';
-import type { OpenProvider } from '../../open.ts';
+import { connectionsFor, type OpenProvider } from '../../open.ts';
 import { isApnsToken } from '../apns-token.ts';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
 import { fcmMessage } from './message.ts';
@@ -23,7 +23,7 @@ export interface FcmSettings {
 }
 
 const googleEndpoint = 'https://fcm.googleapis.com';
-const connections = 16;
+const usualConnections = 16;
 
 /**
  * Firebase Cloud Messaging, HTTP v1 (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages). The destination is a
@@ -37,7 +37,12 @@ export class FcmProvider implements ChannelProvider {
   readonly #tokens: AccessTokens;
   readonly #clock: Clock;
 
-  constructor({ credentials, projectId, endpoint = googleEndpoint }: FcmSettings, clock: Clock) {
+  /** @param connections that are kept at most */
+  constructor(
+    { credentials, projectId, endpoint = googleEndpoint }: FcmSettings,
+    clock: Clock,
+    connections = usualConnections,
+  ) {
     this.#url = new URL(`${endpoint}/v1/projects/${encodeURIComponent(projectId)}/messages:send`);
     this.#http = new Agent({ connections, allowH2: false, connect: { timeout: 5_000 } });
     this.#tokens = new AccessTokens(credentials, this.#http, clock);
@@ -77,7 +82,8 @@ function registrationToken(destination: string): string {
   });
 }
 
-export const openFcm: OpenProvider = async ({ ambient }, { mobilePush: { fcm } }) => {
+export const openFcm: OpenProvider = async ({ ambient }, config) => {
+  const { fcm } = config.mobilePush;
   if (fcm === undefined) throw new Error('NOTIFY_FCM_CREDENTIALS_JSON is not set');
-  return new FcmProvider(fcm, ambient.clock);
+  return new FcmProvider(fcm, ambient.clock, connectionsFor(config, 'mobile_push', 'fcm'));
 };
