@@ -200,7 +200,12 @@ export class Attempts {
 
   #outcomeOf(job: Job, results: readonly AttemptResult[], lanes: readonly Lane[]): Outcome {
     const ambient = this.#ambient;
-    return outcomeOf(job, results, this.#settings.retry, ambient.clock.now(), () => ambient.random(), {
+    const { retry } = this.#settings;
+    const nowMs = ambient.clock.now();
+    const random = () => ambient.random();
+    // nobody asks how long the others were down where one has taken it
+    if (results.at(-1)?.failure === undefined) return outcomeOf(job, results, retry, nowMs, random);
+    return outcomeOf(job, results, retry, nowMs, random, {
       providers: lanes.length,
       downMs: commonMs(lanes.map((lane) => lane.downSince(Number(job.delivery.firstDueAtMs)))),
       probeAtMs: nextProbe(lanes),
@@ -231,11 +236,12 @@ export class Attempts {
    * the channel goes on being claimed: what is refused comes back when its own is probed.
    */
   #refuse(job: Job, lanes: readonly Lane[]): void {
-    const { pauseMs } = this.#settings.circuit;
     const ofChannel = this.#lanes.get(job.delivery.channel) ?? lanes;
-    const hasRoom = ofChannel.some((lane) => lane.places > 0);
-    const probeInMs = (nextProbe(lanes) ?? 0) - this.#ambient.clock.now();
-    this.#refusals.add(job, hasRoom ? Math.max(pauseMs, probeInMs) : 0);
+    // one of its own that is up again takes it at once
+    const probeAtMs = ofChannel.some((lane) => lane.places > 0) ? nextProbe(lanes) : undefined;
+    const { pauseMs } = this.#settings.circuit;
+    const probeInMs = probeAtMs === undefined ? 0 : probeAtMs - this.#ambient.clock.now();
+    this.#refusals.add(job, probeAtMs === undefined ? 0 : Math.max(pauseMs, probeInMs));
   }
 
   async #handBack(jobs: readonly Job[], afterMs: number): Promise<void> {
