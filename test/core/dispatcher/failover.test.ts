@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { DeliveryError } from '../../../src/core/channel.ts';
 import { type Engine, engine } from '../../support/delivery.ts';
 import { FakeProvider } from '../../support/fake-provider.ts';
@@ -302,6 +303,62 @@ describe('a channel with two providers', () => {
     one.dispatcher.start();
     await pass(one, minuteMs);
     assert.equal((await one.delivery('ada', 'email')).provider, 'first');
+  });
+});
+
+describe('any number of providers, however they behave', () => {
+  const words = ['accept', 'away', 'busy', 'locked', 'refuse', 'stall'] as const;
+  const behave = {
+    accept,
+    away,
+    stall,
+    busy: throwing('http_429', { retryable: true, retryAfterMs: 30_000 }),
+    locked: throwing('credentials_rejected', { retryable: true }),
+    refuse: throwing('message_refused', { retryable: false }),
+  };
+
+  it('lose nothing, send nothing after one has decided, and log each attempt in its order', async () => {
+    const scenes = fc.array(fc.array(fc.constantFrom(...words), { minLength: 1, maxLength: 6 }), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    await fc.assert(
+      fc.asyncProperty(scenes, fc.integer({ min: 1, max: 12 }), async (perProvider, count) => {
+        const sends: { user: string; provider: string; word: string }[] = [];
+        const providers = perProvider.map((script, i) => {
+          const provider = new FakeProvider('email', `provider-${i}`);
+          const left = [...script];
+          provider.answer = (message, options) => {
+            const word = left.shift() ?? 'accept';
+            sends.push({ user: message.userId, provider: provider.name, word });
+            return behave[word](message, options);
+          };
+          return provider;
+        });
+        const one = engine(providers, { attemptsPerProvider: 2 });
+        one.dispatcher.start();
+        const answer = one.notify({ userIds: names(count) });
+        await pass(one, 2 * hourMs, 5_000);
+        await answer;
+        for (const user of names(count)) {
+          const own = sends.filter((sent) => sent.user === user);
+          const decided = own.findIndex(({ word }) => word === 'accept' || word === 'refuse');
+          assert.equal(decided, own.length - 1, JSON.stringify(own));
+          const { status, provider, attempts } = await one.delivery(user, 'email');
+          const last = own.at(-1);
+          assert.equal(status, last?.word === 'accept' ? 'delivered' : 'failed');
+          assert.deepEqual([provider, attempts], [last?.provider, own.length]);
+          assert.deepEqual(
+            (await logOf(one, user)).map(([name]) => name),
+            own.map((sent) => sent.provider),
+          );
+        }
+        assert.equal(one.attempts.size, 0);
+        assert.deepEqual(one.failures, []);
+        await one.dispatcher.stop(0);
+      }),
+      { numRuns: 20 },
+    );
   });
 });
 
