@@ -200,6 +200,15 @@ describe('a channel with two providers', () => {
     assert.equal(new Set(second.destinations).size, 220, 'each once');
   });
 
+  it('lets nobody wait for a place of a first that is down', async () => {
+    const [first, second] = two();
+    const one = engine([first, second]);
+    first.answer = (message, options) => (first.sent.length <= 27 ? stall(message, options) : away());
+    void one.notify({ userIds: names(100) });
+    await pass(one, 1_000);
+    assert.equal(second.sent.length, 73, 'all but those that hang');
+  });
+
   it('has a lane for each: one at its rate keeps the other from nothing', async () => {
     const [first, second] = two();
     const limits = {
