@@ -64,7 +64,7 @@ export class Lane {
     this.#timeoutMs = timeoutMs;
     this.#ambient = ambient;
     this.#observer = observer;
-    this.#limit = pLimit({ concurrency, rejectOnClear: true });
+    this.#limit = pLimit(concurrency);
     this.#bucket = rate === undefined ? undefined : new TokenBucket(rate, clock);
     this.#circuit = provider.isManyServers === true ? undefined : new Circuit(circuit, clock);
   }
@@ -116,7 +116,7 @@ export class Lane {
       if (news !== undefined) this.#tell(news, result);
       return result;
     };
-    return this.#limit(attempt).catch(ifCleared);
+    return this.#limit(attempt);
   }
 
   get #isShut(): boolean {
@@ -129,8 +129,6 @@ export class Lane {
       this.#observer.providerUp({ channel, provider });
       return;
     }
-    // whoever waits for a place need not wait for those that hang
-    this.#limit.clearQueue();
     this.#observer.providerDown({
       channel,
       provider,
@@ -141,8 +139,3 @@ export class Lane {
 }
 
 const neverRefused = { isProbe: false };
-
-function ifCleared(error: unknown): undefined {
-  if (error instanceof DOMException && error.name === 'AbortError') return undefined;
-  throw error;
-}
