@@ -3,6 +3,7 @@ import type { Config } from '../../src/config.ts';
 import type { ChannelProvider, Providers } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import { lazy, type OpenProvider } from './open.ts';
+import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
 import { openTwilio } from './twilio/index.ts';
 
@@ -66,6 +67,7 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
     const active = new Map<Channel, readonly ChannelProvider[]>();
+    const sandboxed = sandboxing(app, config);
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
     const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
@@ -79,7 +81,7 @@ export default fp<{ config: Config; table: ProviderTable }>(
         }
         const provider = await open(app, config);
         app.addHook('onClose', () => provider.close?.());
-        opened.push(provider);
+        opened.push(sandboxed(provider));
       }
       if (opened.length > 0) active.set(channel, opened);
     }
@@ -87,6 +89,8 @@ export default fp<{ config: Config; table: ProviderTable }>(
   },
   {
     name: 'providers',
-    dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry', 'test-providers'],
+    dependencies: [
+      ...['ambient', 'egress', 'notify-metrics', 'provider-registry', 'test-providers', 'webhook-keys'],
+    ],
   },
 );

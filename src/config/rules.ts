@@ -29,6 +29,7 @@ export function checkRules(context: RuleContext): void {
     retryPauses,
     namedLimits,
     sharedVariables,
+    sandboxAllow,
     senders,
     smtpLogin,
     sesKey,
@@ -124,6 +125,15 @@ function sharedVariables({ draft: { providers }, isSet, refuse }: RuleContext): 
     const instead = own.length === length ? `set ${oneOf(own)} for one of them` : 'name one of them alone';
     refuse(name, `would be read by ${length} of the providers; ${instead}`);
   }
+}
+
+/** Whoever lists who may get something believes that others do not. */
+function sandboxAllow({ isSet, refuse }: RuleContext): void {
+  if (!isSet('NOTIFY_SANDBOX_ALLOW') || isSet('NOTIFY_SANDBOX')) return;
+  refuse(
+    'NOTIFY_SANDBOX_ALLOW',
+    'only stands beside NOTIFY_SANDBOX, without which everybody gets theirs; set NOTIFY_SANDBOX=capture, or unset both',
+  );
 }
 
 function senders({ draft: { sms, whatsapp }, isSet, refuse }: RuleContext): void {

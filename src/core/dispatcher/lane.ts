@@ -112,7 +112,9 @@ export class Lane {
         timeoutMs: this.#timeoutMs,
         signal,
       });
-      const news = this.#circuit?.end(leave, delivery.id, signOf(result.failure));
+      // what the sandbox keeps, the provider never saw
+      const sign = result.diverted === 'sandbox_captured' ? 'none' : signOf(result.failure);
+      const news = this.#circuit?.end(leave, delivery.id, sign);
       if (news !== undefined) this.#tell(news, result);
       return result;
     };

@@ -1,3 +1,4 @@
+import { diversions } from '../channel.ts';
 import type { Attempt, Delivery, DeliveryStatus, Notification, Reason } from '../glossary.ts';
 import type { Outcome } from '../outbox.ts';
 import type { AttemptResult } from './attempt.ts';
@@ -45,7 +46,7 @@ export function outcomeOf(
     attempts: results.map(attemptOf),
   });
   const failure = last?.failure;
-  if (failure === undefined) return told('delivered', '');
+  if (failure === undefined) return told('delivered', last?.diverted ?? '');
   if (!failure.retryable) return told('failed', failure.code);
   const { delivery, notification } = job;
   const { expiresAtMs } = notification;
@@ -85,13 +86,13 @@ const hasExpired = ({ notification: { expiresAtMs } }: Job, nowMs: number): bool
   expiresAtMs !== 0n && expiresAtMs <= nowMs;
 
 /** As the delivery's log has it: a try that is to be repeated has failed all the same. */
-const attemptOf = ({ startedAtMs, durationMs, provider, failure }: AttemptResult): Attempt => ({
+const attemptOf = ({ startedAtMs, durationMs, provider, diverted, failure }: AttemptResult): Attempt => ({
   startedAtMs: BigInt(startedAtMs),
   durationMs,
   provider,
   status: failure === undefined ? 'delivered' : 'failed',
-  reason: failure?.code ?? '',
-  detail: failure?.detail ?? '',
+  reason: failure?.code ?? diverted ?? '',
+  detail: failure?.detail ?? (diverted ? diversions[diverted] : ''),
 });
 
 const outcome = (
