@@ -1,8 +1,7 @@
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
-import type { ChannelProvider } from '../../src/core/channel.ts';
+import type { ChannelProvider, Providers } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
-import { ByToken } from './mobile-push/by-token.ts';
 import { lazy, type OpenProvider } from './open.ts';
 import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
@@ -61,10 +60,8 @@ export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The active provider of each channel that has one. */
-    providers: ReadonlyMap<Channel, ChannelProvider>;
-    /** Every provider that the configuration names, each by itself. */
-    openedProviders: readonly ChannelProvider[];
+    /** The active providers of each channel that has some, in the order in which the configuration names them. */
+    providers: Providers;
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
     registerProvider(channel: Channel, name: string, open: OpenProvider): void;
   }
@@ -89,8 +86,7 @@ export default fp<{ config: Config; table: ProviderTable }>(
       const { registerHttpProviders } = await import('./http-api/register.ts');
       await registerHttpProviders(app, config, (channel, name) => table.get(channel)?.has(name) ?? false);
     }
-    const active = new Map<Channel, ChannelProvider>();
-    const all: ChannelProvider[] = [];
+    const active = new Map<Channel, readonly ChannelProvider[]>();
     const sandboxed = sandboxing(app, config);
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
@@ -107,12 +103,9 @@ export default fp<{ config: Config; table: ProviderTable }>(
         app.addHook('onClose', () => provider.close?.());
         opened.push(sandboxed(provider));
       }
-      all.push(...opened);
-      const provider = oneOf(channel, opened);
-      if (provider !== undefined) active.set(channel, provider);
+      if (opened.length > 0) active.set(channel, opened);
     }
     app.decorate('providers', active);
-    app.decorate('openedProviders', all);
   },
   {
     name: 'providers',
@@ -121,13 +114,3 @@ export default fp<{ config: Config; table: ProviderTable }>(
     ],
   },
 );
-
-/** The provider of a channel. Several are one only where a destination tells which of them it belongs to. */
-function oneOf(channel: Channel, opened: readonly ChannelProvider[]): ChannelProvider | undefined {
-  const [first, second, ...others] = opened;
-  if (second === undefined) return first;
-  const named = (name: string) => opened.find((provider) => provider.name === name);
-  const [fcm, apns] = [named('fcm'), named('apns')];
-  if (channel === 'mobile_push' && others.length === 0 && fcm && apns) return new ByToken(fcm, apns);
-  throw new Error(`channel ${channel}: a second provider to fall back on is not built; name one`);
-}

@@ -12,6 +12,7 @@ import {
   optional,
   required,
   setting,
+  shared,
   type Values,
   variablesOf,
 } from './variable.ts';
@@ -134,16 +135,16 @@ export const schema = {
     }),
     ses: block('email', 'ses', {
       region: required('NOTIFY_EMAIL_REGION', t.text),
-      apiKey: optional('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('ses', optional('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('ses', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
     sendgrid: block('email', 'sendgrid', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('sendgrid', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('sendgrid', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
     acs: block('email', 'acs', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('acs', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('acs', required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
   }),
   sms: {
@@ -166,19 +167,23 @@ export const schema = {
   chat: {
     slack: block('chat', 'slack', {
       /** Of a bot, for the Web API; incoming webhooks need none. */
-      token: optional('NOTIFY_CHAT_TOKEN', t.headerSecret),
-      endpoint: optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl),
+      token: shared('slack', optional('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('slack', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
     }),
     telegram: block('chat', 'telegram', {
-      token: required('NOTIFY_CHAT_TOKEN', t.headerSecret),
-      endpoint: optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl),
+      token: shared('telegram', required('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('telegram', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
     }),
     ntfy: block('chat', 'ntfy', {
-      token: optional('NOTIFY_CHAT_TOKEN', t.headerSecret),
-      endpoint: optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl),
+      token: shared('ntfy', optional('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('ntfy', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
     }),
-    gotify: block('chat', 'gotify', { endpoint: required('NOTIFY_CHAT_ENDPOINT', t.baseUrl) }),
-    apprise: block('chat', 'apprise', { endpoint: required('NOTIFY_CHAT_ENDPOINT', t.baseUrl) }),
+    gotify: block('chat', 'gotify', {
+      endpoint: shared('gotify', required('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    apprise: block('chat', 'apprise', {
+      endpoint: shared('apprise', required('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
   },
   webPush: {
     vapid: block('web_push', 'vapid', {
@@ -223,15 +228,15 @@ export const schema = {
   },
   /** By channel and user; a channel that is missing has no limit. */
   rateLimits: setting('NOTIFY_RATE_LIMITS', t.limitsByChannel, '', { feature: 'rate_limits' }),
-  /** Sends a second that the channel's provider allows; undefined: any number. */
-  sendRates: {
-    email: sendRate('EMAIL', 'email'),
-    sms: sendRate('SMS', 'sms'),
-    whatsapp: sendRate('WHATSAPP', 'whatsapp'),
-    web_push: sendRate('WEBPUSH', 'web_push'),
-    mobile_push: sendRate('MOBILEPUSH', 'mobile_push'),
-    webhook: sendRate('WEBHOOK'),
-    chat: sendRate('CHAT', 'chat'),
+  /** How each of a channel's providers is asked; undefined: as the dispatcher has it, and the provider. */
+  sending: {
+    email: sending('EMAIL', 'email'),
+    sms: sending('SMS', 'sms'),
+    whatsapp: sending('WHATSAPP', 'whatsapp'),
+    web_push: sending('WEBPUSH', 'web_push'),
+    mobile_push: sending('MOBILEPUSH', 'mobile_push'),
+    webhook: sending('WEBHOOK'),
+    chat: sending('CHAT', 'chat'),
   },
   /** 0: kept for ever. */
   retention: {
@@ -294,7 +299,15 @@ function phoneAccount(prefix: 'SMS' | 'WHATSAPP') {
   };
 }
 
-function sendRate(prefix: string, of?: keyof typeof knownProviders) {
-  const choice = of === undefined ? {} : { choice: { of } };
-  return optional(`NOTIFY_${prefix}_RATE`, t.positiveNumber, { feature: 'send_rates', ...choice });
+/** Numbers for each provider of a channel, or `ses=14,smtp=50` for those that are named. */
+function sending(prefix: string, of?: keyof typeof knownProviders) {
+  const limits = { feature: 'send_rates' as const, ...(of !== undefined && { choice: { of } }) };
+  return {
+    /** Sends a second. */
+    rate: optional(`NOTIFY_${prefix}_RATE`, t.byProvider(t.positiveNumber), limits),
+    /** Attempts under way at once. */
+    concurrency: optional(`NOTIFY_${prefix}_CONCURRENCY`, t.byProvider(t.integer(1, 1_000)), limits),
+    /** Of one attempt. */
+    timeoutMs: optional(`NOTIFY_${prefix}_TIMEOUT`, t.byProvider(t.attemptTimeout), limits),
+  };
 }

@@ -28,6 +28,10 @@ export class ByDestination implements ChannelProvider {
     if (check !== undefined) this.check = (options) => check.call(names, options);
   }
 
+  takes(destination: string): boolean {
+    return [this.#urls, this.#names].some((provider) => provider.takes?.(destination) ?? true);
+  }
+
   send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt> {
     return (message.destination.includes('://') ? this.#urls : this.#names).send(message, options);
   }

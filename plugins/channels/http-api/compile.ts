@@ -24,6 +24,8 @@ export interface Compiled {
   readonly isDestination: boolean;
   /** What its templates read of env. */
   readonly variables: ReadonlySet<string>;
+  /** Whether a destination is one by its form. */
+  takes(destination: string): boolean;
   /**
    * The request for a message.
    * @param values without env
@@ -73,6 +75,9 @@ export function compile(definition: Definition, env: Environment, complain: Comp
       throw error;
     }
   };
+  const isUrl = url === undefined && pattern === undefined;
+  const takes = (destination: string): boolean =>
+    isUrl ? destination.includes('://') : (pattern?.test(destination) ?? true);
   const check = (): PreparedRequest | undefined => {
     if (definition.check === undefined) return undefined;
     const values = { ...nobody, env };
@@ -91,8 +96,9 @@ export function compile(definition: Definition, env: Environment, complain: Comp
     isDestination: url === undefined,
     variables: reader.variables,
     check: check(),
+    takes,
     prepare(values) {
-      if (pattern !== undefined && !pattern.test(String(values.destination)))
+      if (!isUrl && !takes(String(values.destination)))
         throw refusal(codes.invalidDestination, 'the destination is none that this provider sends to');
       return render(values);
     },

@@ -88,6 +88,8 @@ export const definitionSchema = z.strictObject({
   /** Where an answer says that a destination has another name now. It is then asked once more, for that one. */
   moved: z.strictObject({ path }).optional(),
   errors: z.array(rule).default([]),
+  /** Sends a second that the provider usually allows. */
+  rate: z.number().positive().max(10_000).optional(),
   /** A call that sends nothing, with the same headers, judged by the same rules: whether the credentials are taken. */
   check: z
     .strictObject({ method: z.enum(['GET', 'POST']).default('GET'), url: z.string().min(1) })

@@ -1,5 +1,6 @@
+import type { Config } from '../../../src/config.ts';
 import type { ChannelProvider } from '../../../src/core/channel.ts';
-import type { OpenProvider } from '../open.ts';
+import { connectionsFor, type OpenProvider } from '../open.ts';
 import { ByDestination } from './by-destination.ts';
 import { compile } from './compile.ts';
 import { definitionSchema, type WrittenDefinition } from './definition.ts';
@@ -22,13 +23,14 @@ export interface PresetSettings {
 export interface PresetParts {
   readonly egress: HttpApiParts['egress'];
   readonly ambient: { readonly clock: HttpApiParts['clock'] };
+  readonly connections?: number | undefined;
 }
 
 /** A preset as a provider of the chat channel. */
 export function presetProvider(
   name: string,
   written: WrittenDefinition,
-  { egress, ambient }: PresetParts,
+  { egress, ambient, connections }: PresetParts,
   { endpoint = '', token = '' }: PresetSettings = {},
 ): ChannelProvider {
   const wrong: string[] = [];
@@ -37,40 +39,45 @@ export function presetProvider(
     wrong.push(`${place} ${message}`),
   );
   if (compiled === undefined) throw new Error(`the preset ${name} is wrong: ${wrong.join('; ')}`);
-  return new HttpApiProvider('chat', name, compiled, { egress, clock: ambient.clock });
+  return new HttpApiProvider('chat', name, compiled, { egress, clock: ambient.clock, connections });
 }
 
-export const openSlack: OpenProvider = async (app, { chat }) => {
-  const webhooks = presetProvider('slack', slackWebhook, app);
-  const { token, endpoint = 'https://slack.com/api' } = chat.slack ?? {};
+export const openSlack: OpenProvider = async (app, config) => {
+  const parts = partsOf(app, config, 'slack');
+  const webhooks = presetProvider('slack', slackWebhook, parts);
+  const { token, endpoint = 'https://slack.com/api' } = config.chat.slack ?? {};
   if (token === undefined) return webhooks;
   return new ByDestination(
     'chat',
     'slack',
     webhooks,
-    presetProvider('slack', slackApi, app, { endpoint, token }),
+    presetProvider('slack', slackApi, parts, { endpoint, token }),
   );
 };
 
+/** Opens a preset whose settings are its block of the configuration. */
+const opener =
+  (
+    name: 'telegram' | 'ntfy' | 'gotify' | 'apprise',
+    written: WrittenDefinition,
+    endpoint = '',
+  ): OpenProvider =>
+  async (app, config) => {
+    const settings: PresetSettings = config.chat[name] ?? {};
+    return presetProvider(name, written, partsOf(app, config, name), {
+      token: settings.token,
+      endpoint: settings.endpoint ?? endpoint,
+    });
+  };
+
 export const openDiscord: OpenProvider = async (app) => presetProvider('discord', discord, app);
-
 export const openTeams: OpenProvider = async (app) => presetProvider('teams', teams, app);
+export const openTelegram = opener('telegram', telegram, 'https://api.telegram.org');
+export const openNtfy = opener('ntfy', ntfy, 'https://ntfy.sh');
+export const openGotify = opener('gotify', gotify);
+export const openApprise = opener('apprise', apprise);
 
-export const openTelegram: OpenProvider = async (app, { chat }) =>
-  presetProvider('telegram', telegram, app, {
-    endpoint: 'https://api.telegram.org',
-    ...given(chat.telegram),
-  });
-
-export const openNtfy: OpenProvider = async (app, { chat }) =>
-  presetProvider('ntfy', ntfy, app, { endpoint: 'https://ntfy.sh', ...given(chat.ntfy) });
-
-export const openGotify: OpenProvider = async (app, { chat }) =>
-  presetProvider('gotify', gotify, app, chat.gotify);
-
-export const openApprise: OpenProvider = async (app, { chat }) =>
-  presetProvider('apprise', apprise, app, chat.apprise);
-
-/** Settings without those that are unset. */
-const given = (settings: PresetSettings = {}): PresetSettings =>
-  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+const partsOf = ({ egress, ambient }: PresetParts, config: Config, name: string): PresetParts => ({
+  ...{ egress, ambient },
+  connections: connectionsFor(config, 'chat', name),
+});

@@ -26,6 +26,8 @@ export interface HttpApiParts {
   readonly clock: Clock;
   /** Who mails are from. */
   readonly from?: Mailbox | undefined;
+  /** How many are kept at most to an API of the operator's; undefined: the usual number. */
+  readonly connections?: number | undefined;
 }
 
 /** How long a server that somebody else chose may take, connecting included. */
@@ -39,6 +41,7 @@ export class HttpApiProvider implements ChannelProvider {
   readonly channel: ServedChannel;
   readonly name: string;
   readonly isManyServers: boolean;
+  readonly usualRate?: number;
   readonly check?: (options: CheckOptions) => Promise<Checked>;
   readonly #compiled: Compiled;
   readonly #parts: HttpApiParts;
@@ -50,9 +53,16 @@ export class HttpApiProvider implements ChannelProvider {
     this.isManyServers = compiled.isDestination;
     this.#compiled = compiled;
     this.#parts = parts;
-    this.#agent = compiled.isDestination && compiled.check === undefined ? undefined : apiAgent();
+    const { rate } = compiled.definition;
+    if (rate !== undefined) this.usualRate = rate;
+    this.#agent =
+      compiled.isDestination && compiled.check === undefined ? undefined : apiAgent(parts.connections);
     if (compiled.isDestination || compiled.check !== undefined)
       this.check = ({ signal }) => this.#check(signal);
+  }
+
+  takes(destination: string): boolean {
+    return this.#compiled.takes(destination);
   }
 
   async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../../../src/config.ts';
 import type { Channel } from '../../../src/core/glossary.ts';
 import { mailboxOf } from '../email/address.ts';
+import { connectionsFor } from '../open.ts';
 import { readHttpProviders } from './file.ts';
 import { HttpApiProvider } from './provider.ts';
 
@@ -22,10 +23,16 @@ export async function registerHttpProviders(
     if (!read.has(variable)) app.log.warn({ variable }, 'unknown_variable: no HTTP provider reads it');
   for (const [name, compiled] of found)
     for (const channel of compiled.definition.channels)
-      app.registerProvider(channel, name, async ({ egress, ambient }, { email }) => {
+      app.registerProvider(channel, name, async ({ egress, ambient }, config) => {
+        const { email } = config;
         const from = channel === 'email' && email !== undefined ? mailboxOf(email.from) : undefined;
         if (channel === 'email' && from === undefined)
           throw new Error('NOTIFY_EMAIL_FROM: its address is none; write notify@example.com');
-        return new HttpApiProvider(channel, name, compiled, { egress, clock: ambient.clock, from });
+        return new HttpApiProvider(channel, name, compiled, {
+          egress,
+          clock: ambient.clock,
+          from,
+          connections: connectionsFor(config, channel, name),
+        });
       });
 }

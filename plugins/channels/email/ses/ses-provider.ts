@@ -31,12 +31,16 @@ export interface SesSettings {
 export class SesProvider implements ChannelProvider {
   readonly channel = 'email';
   readonly name = 'ses';
+  /** What an account that has just left the sandbox is usually given; the account's own is in the SES console. */
+  readonly usualRate = 14;
   readonly #from: Mailbox;
-  readonly #agent = apiAgent();
+  readonly #agent: ReturnType<typeof apiAgent>;
   readonly #client: SESv2Client;
 
-  constructor(from: Mailbox, { region, apiKey, endpoint }: SesSettings, clock: Clock) {
+  /** @param connections that are kept at most; undefined: the usual number */
+  constructor(from: Mailbox, { region, apiKey, endpoint }: SesSettings, clock: Clock, connections?: number) {
     this.#from = from;
+    this.#agent = apiAgent(connections);
     this.#client = new SESv2Client({
       region,
       ...(endpoint !== undefined && { endpoint }),

@@ -16,6 +16,8 @@ export const telegram: WrittenDefinition = {
   success: { where: { ok: true } },
   check: { url: '{{ env.NOTIFY_CHAT_ENDPOINT }}/bot{{ env.NOTIFY_CHAT_TOKEN }}/getMe' },
   id: { path: 'result.message_id' },
+  // core.telegram.org/bots/faq, "My bot is hitting limits"
+  rate: 30,
   retryAfter: { path: 'parameters.retry_after' },
   // a group that became a supergroup
   moved: { path: 'parameters.migrate_to_chat_id' },

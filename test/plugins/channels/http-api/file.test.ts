@@ -648,7 +648,7 @@ describe('the service with a file', () => {
         ['DELIVERY_STATUS_PENDING', 'provider_misconfigured'],
       ],
     );
-    assert.equal(service.core.providers.get('sms')?.name, 'acme');
+    assert.equal(service.core.providers.get('sms')?.[0]?.name, 'acme');
     const warned = log.lines('unknown_variable: no HTTP provider reads it').map(({ variable }) => variable);
     assert.deepEqual(warned, ['NOTIFY_HTTP_ACME_TOCKEN']);
     for (const word of [secret, '15550100', 'ada@example.org', 'on its way', server.url])

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { buildProviders, built } from '../../../../src/app.ts';
 import { parseConfig } from '../../../../src/config.ts';
+import { thoseFor } from '../../../../src/core/channel.ts';
 import { checkProvider } from '../../../../src/core/provider-check.ts';
 import { build, call, procedures } from '../../../support/build.ts';
 import { logFile } from '../../../support/log.ts';
@@ -59,7 +60,7 @@ async function check(t: TestContext, env: Record<string, string>, reply: Reply) 
   const all = { NOTIFY_AUTH_DEV_MODE: 'true', ...env, NOTIFY_CHAT_ENDPOINT: server.url };
   const app = await buildProviders(parseConfig(all, built));
   t.after(() => app.close());
-  const [provider] = app.openedProviders;
+  const [provider] = app.providers.get('chat') ?? [];
   assert.ok(provider);
   const { state, detail } = await checkProvider(provider, app.ambient.clock, new AbortController().signal);
   const asked = server.received.map(({ method, path, body }) => `${method} ${path}${body}`);
@@ -148,6 +149,34 @@ describe('chat', () => {
       for (const secret of ['a-secret', token, 'a private title', server.url])
         assert.ok(!log.text().includes(secret), secret);
     });
+
+  it('of several goes to the one whose form an address has', async (t) => {
+    const server = await ScriptedServer.listen(t);
+    server.answer = () => json({ ok: true });
+    const service = await build(t, {
+      ...guard,
+      NOTIFY_CHAT_PROVIDER: 'telegram,slack',
+      NOTIFY_CHAT_TELEGRAM_TOKEN: token,
+      NOTIFY_CHAT_TELEGRAM_ENDPOINT: server.url,
+      NOTIFY_CHAT_SLACK_TOKEN: 'xoxb-1',
+      NOTIFY_CHAT_SLACK_ENDPOINT: server.url,
+    });
+    for (const [i, chat] of ['-4711', '@shop', 'C123', `${server.url}/hook`].entries())
+      await call(service.url.internal, procedures.notify, {
+        ...{ tenantId: 'demo', notificationId: `n${i}`, userIds: ['ada'], title: 'title' },
+        addresses: { ada: { byChannel: { chat } } },
+      });
+    const bot = `/bot${token}/sendMessage`;
+    const paths = server.received.map(({ path }) => path);
+    assert.deepEqual(paths, [bot, bot, '/chat.postMessage', '/hook']);
+    // and to no other where that one is away
+    const providers = service.core.providers.get('chat') ?? [];
+    const takers = (chat: string) => thoseFor(providers, chat).map(({ name }) => name);
+    assert.deepEqual(
+      [takers('-4711'), takers('C123'), takers('https://x')],
+      [['telegram'], ['slack'], ['slack']],
+    );
+  });
 
   it('goes to no private address that nobody made an exception for', async (t) => {
     const url = (base: string) => `${base.replace('http:', 'https:')}/services/a-secret`;
