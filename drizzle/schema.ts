@@ -202,3 +202,47 @@ export const devices = notify.table(
     uniqueIndex('devices_token').on(t.tenantId, t.tokenHash),
   ],
 );
+
+/** One row per user of whom something is known beside their inbox. */
+export const recipients = notify.table(
+  'recipients',
+  {
+    tenantId: key('tenant_id').notNull(),
+    userId: key('user_id').notNull(),
+    /** JSON: address by channel. */
+    addresses: text('addresses').notNull(),
+    locale: text('locale').notNull(),
+    timeZone: text('time_zone').notNull(),
+    /** JSON as the producer wrote it: jsonb would change it. */
+    attributes: text('attributes'),
+    updatedAtMs: ms('updated_at_ms').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.userId] })],
+);
+
+/**
+ * One row per address that was ever found dead. One that was set again stays, without its text, so that a late report of what
+ * happened before does not mark it anew.
+ */
+export const deadAddresses = notify.table(
+  'dead_addresses',
+  {
+    tenantId: key('tenant_id').notNull(),
+    channel: key('channel').notNull(),
+    /** SHA-256 of what spellings of the address have in common; an address may be longer than an index entry. */
+    hash: bytes('hash').notNull(),
+    address: text('address').notNull(),
+    reason: text('reason').notNull(),
+    deadAtMs: ms('dead_at_ms').notNull(),
+    /** Since when it is alive again; null: it is dead. */
+    revivedAtMs: ms('revived_at_ms'),
+  },
+  (t) => [
+    // whether an address is dead
+    primaryKey({ columns: [t.tenantId, t.channel, t.hash] }),
+    // the latest marks of a tenant: listDeadAddresses
+    index('dead_addresses_latest')
+      .on(t.tenantId, t.deadAtMs, t.channel, t.hash)
+      .where(sql`revived_at_ms IS NULL`),
+  ],
+);

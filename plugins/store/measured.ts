@@ -25,6 +25,14 @@ const measuredOps = [
   'registerDevice',
   'listDevices',
   'removeDevice',
+  'putRecipients',
+  'getRecipient',
+  'destinations',
+  'eraseUser',
+  'markAddressesDead',
+  'deadAddresses',
+  'listDeadAddresses',
+  'reviveAddress',
 ] as const satisfies readonly (keyof Store)[];
 
 const labels: Record<(typeof measuredOps)[number], string> = {
@@ -47,6 +55,14 @@ const labels: Record<(typeof measuredOps)[number], string> = {
   registerDevice: 'register_device',
   listDevices: 'list_devices',
   removeDevice: 'remove_device',
+  putRecipients: 'put_recipients',
+  getRecipient: 'get_recipient',
+  destinations: 'destinations',
+  eraseUser: 'erase_user',
+  markAddressesDead: 'mark_addresses_dead',
+  deadAddresses: 'dead_addresses',
+  listDeadAddresses: 'list_dead_addresses',
+  reviveAddress: 'revive_address',
 };
 
 /** The same store, with every call measured. */

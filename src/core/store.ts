@@ -1,3 +1,4 @@
+import type { AddressBook } from './addresses.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import type {
   Channel,
@@ -23,7 +24,7 @@ import type { Lease, Outbox } from './outbox.ts';
  * delivery is suppressed with reason `expired`, at the latest when this user is next asked for. So no answer shows or
  * counts it. Other channels are the dispatcher's to stop.
  */
-export interface Store extends Outbox, DeliveryLog {
+export interface Store extends Outbox, DeliveryLog, AddressBook {
   /** The driver's name, as in NOTIFY_STORE_DRIVER. */
   readonly name: string;
 
