@@ -155,7 +155,7 @@ export const deliveries = notify.table(
     dueAtMs: ms('due_at_ms'),
     /** Its horizon counts from here. */
     firstDueAtMs: ms('first_due_at_ms'),
-    /** Who attempts it; with a due time in the past its holder died. */
+    /** Who attempts it; with a due time in the past its holder died, and without one a receipt was faster than its outcome. */
     leaseToken: uuid('lease_token'),
     /** Leases that ran out without an outcome. */
     crashes: integer('crashes').notNull().default(0),
@@ -164,6 +164,10 @@ export const deliveries = notify.table(
     providerMessageId: text('provider_message_id').notNull().default(''),
     deliveredAtMs: ms('delivered_at_ms'),
     ackAtMs: ms('ack_at_ms'),
+    openedAtMs: ms('opened_at_ms'),
+    clickedAtMs: ms('clicked_at_ms'),
+    /** The receipts that changed something, as they came, as JSON: [ms, provider, kind, reason, detail]. */
+    receiptLog: words('receipt_log').notNull().default([]),
     createdAtMs: ms('created_at_ms').notNull(),
     updatedAtMs: ms('updated_at_ms').notNull(),
   },

@@ -1,4 +1,5 @@
 import type { Channel, Content, EpochMs, Reason, UserKey } from './glossary.ts';
+import type { ReceiptReader } from './receipts/reader.ts';
 
 /**
  * One way to send on a channel. A provider keeps its own connections and never retries: the dispatcher does.
@@ -17,6 +18,8 @@ export interface ChannelProvider {
   send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt>;
   /** Which provider a destination belongs to, where this one stands for several. Their names are in the log and in metrics. */
   providerOf?(destination: string): ChannelProvider;
+  /** Knows what the provider posts to /v1/receipts/<name>; undefined: it posts nothing, or this is not set up. */
+  readonly receipts?: ReceiptReader | undefined;
   close?(): Promise<void>;
 }
 
@@ -52,6 +55,8 @@ export interface SendOptions {
 export interface SendReceipt {
   /** '' where the provider gives none. */
   readonly providerMessageId: string;
+  /** For the log of attempts: what else is worth knowing, without texts and addresses. */
+  readonly detail?: string;
 }
 
 /**

@@ -16,6 +16,7 @@ import { outbox } from './store/outbox.ts';
 import { outcomes } from './store/outcomes.ts';
 import { parallelCalls } from './store/parallel-calls.ts';
 import { properties } from './store/properties.ts';
+import { receipts } from './store/receipts.ts';
 import { repeats } from './store/repeats.ts';
 import { streaming } from './store/streaming.ts';
 import { values } from './store/values.ts';
@@ -59,6 +60,7 @@ export function storeConformance(
     expiry(ground);
     outcomes(ground);
     outbox(ground);
+    receipts(ground, options.runs ?? 50);
     items(ground);
     parallelCalls(ground);
     devices(ground);

@@ -32,6 +32,7 @@ import type {
   Outcome,
   Retry,
 } from '../../../src/core/outbox.ts';
+import type { Receipt, ReceivedDelivery } from '../../../src/core/receipts/receipt.ts';
 import type {
   CreateOutcome,
   DeadToken,
@@ -48,7 +49,7 @@ import type {
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { UserMap } from '../../../src/core/user-map.ts';
-import { isSendable } from '../deliveries.ts';
+import { afterReceipt, isKept, isSendable } from '../deliveries.ts';
 import { noRecipient } from '../recipients.ts';
 import { DeadTable } from './dead-table.ts';
 import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
@@ -200,6 +201,22 @@ export class MemoryStore implements Store {
     });
   }
 
+  async recordReceipts(receipts: readonly Receipt[]): Promise<(ReceivedDelivery | undefined)[]> {
+    this.#assertOpen();
+    return receipts.map((receipt) => {
+      const deliveryId = receipt.deliveryId.toLowerCase();
+      const ref = this.#outbox.find(deliveryId);
+      if (ref?.tenantId !== receipt.tenantId || ref.id !== receipt.id.toLowerCase()) return undefined;
+      const inbox = this.#inboxes.get(ref);
+      const before = inbox?.delivery(ref.id, deliveryId);
+      if (inbox === undefined || before?.channel !== receipt.channel) return undefined;
+      const after = afterReceipt(before, receipt);
+      if (after !== before) inbox.replace(ref.id, after);
+      if (isKept(before, after)) this.#outbox.receive(after, receipt);
+      return { destination: before.destination };
+    });
+  }
+
   async advanceItems(limit: number): Promise<Advanced> {
     this.#assertOpen();
     const nowMs = BigInt(this.#clock.now());
@@ -284,7 +301,8 @@ export class MemoryStore implements Store {
   async getDelivery(tenantId: string, deliveryId: string): Promise<DeliveryRecord> {
     this.#assertOpen();
     const record = findDelivery(this.#rowsOf(tenantId), deliveryId.toLowerCase());
-    return { ...record, log: this.#outbox.log(record.delivery.id) };
+    const { id } = record.delivery;
+    return { ...record, log: this.#outbox.log(id), receipts: this.#outbox.receipts(id) };
   }
 
   async registerDevice(device: NewDevice): Promise<Device> {

@@ -29,6 +29,7 @@ import type {
   Outcome,
   Retry,
 } from '../../../src/core/outbox.ts';
+import type { Receipt, ReceivedDelivery } from '../../../src/core/receipts/receipt.ts';
 import type {
   CreateOutcome,
   DeadToken,
@@ -60,6 +61,7 @@ import { eraseUser } from './erase.ts';
 import { publicFailure } from './errors.ts';
 import { getNotification, inboxSummaries, inboxSummary, listNotifications } from './listing.ts';
 import { recordOutcomes } from './outcomes.ts';
+import { recordReceipts } from './receipts.ts';
 import { destinations, getRecipient, putRecipients } from './recipients.ts';
 import { retryDeliveries } from './retry.ts';
 import { settings } from './settings.ts';
@@ -78,6 +80,7 @@ export class PostgresStore implements Store {
   readonly #pages = new SharedReads<NotificationPage>();
   readonly #creates: Coalescer<CreateCall, CreateOutcome[]>;
   readonly #outcomes: Coalescer<readonly Outcome[], boolean[]>;
+  readonly #receipts: Coalescer<readonly Receipt[], (ReceivedDelivery | undefined)[]>;
   readonly #destinations: Coalescer<readonly DestinationLookUp[], KnownDestinations[]>;
   readonly #dead: Coalescer<readonly Address[], (Reason | undefined)[]>;
 
@@ -93,10 +96,9 @@ export class PostgresStore implements Store {
       weigh: weightOf,
       batchWeight: 1,
     });
-    this.#outcomes = inBatches((rows: readonly Outcome[]) => recordOutcomes(db, rows), {
-      concurrency: 1,
-      size: settings.rowsPerFlush,
-    });
+    const writes = { concurrency: 1, size: settings.rowsPerFlush };
+    this.#outcomes = inBatches((rows: readonly Outcome[]) => recordOutcomes(db, rows), writes);
+    this.#receipts = inBatches((rows: readonly Receipt[]) => recordReceipts(db, rows), writes);
     const reads = { concurrency: settings.flushers, size: settings.lookUpsPerRead };
     this.#destinations = inBatches((rows: readonly DestinationLookUp[]) => destinations(db, rows), reads);
     this.#dead = inBatches((rows: readonly Address[]) => findDead(db, rows), reads);
@@ -175,6 +177,11 @@ export class PostgresStore implements Store {
     return outcomes.length > 0 ? this.#safe(this.#outcomes.submit(outcomes)) : [];
   }
 
+  async recordReceipts(receipts: readonly Receipt[]): Promise<(ReceivedDelivery | undefined)[]> {
+    this.#db.assertOpen();
+    return receipts.length > 0 ? this.#safe(this.#receipts.submit(receipts)) : [];
+  }
+
   async advanceItems(limit: number): Promise<Advanced> {
     return this.#safe(advanceItems(this.#db, this.#clock, limit));
   }
@@ -245,7 +252,7 @@ export class PostgresStore implements Store {
 
   /** Writes what was accepted for writing, and closes the connections. */
   async close(): Promise<void> {
-    await Promise.all([this.#creates.settled(), this.#outcomes.settled()]);
+    await Promise.all([this.#creates.settled(), this.#outcomes.settled(), this.#receipts.settled()]);
     await this.#db.close();
   }
 

@@ -1,5 +1,5 @@
 import type { Ambient } from '../ambient.ts';
-import { type ChannelProvider, DeliveryError } from '../channel.ts';
+import { type ChannelProvider, DeliveryError, type SendReceipt } from '../channel.ts';
 import type { Delivery, Notification } from '../glossary.ts';
 
 /** What one attempt came to. */
@@ -8,6 +8,8 @@ export interface AttemptResult {
   readonly durationMs: number;
   readonly provider: string;
   readonly providerMessageId: string;
+  /** What the provider told of one that it took, for the delivery's log. */
+  readonly detail: string;
   /** Undefined: the provider took it. */
   readonly failure: AttemptFailure | undefined;
 }
@@ -54,7 +56,7 @@ export async function attemptDelivery(
       ),
     );
   });
-  let providerMessageId = '';
+  let receipt: SendReceipt = { providerMessageId: '' };
   let failure: AttemptFailure | undefined;
   try {
     const sent = chosen.send(
@@ -69,7 +71,7 @@ export async function attemptDelivery(
       },
       { signal: abort.signal, idempotencyKey: delivery.id },
     );
-    providerMessageId = (await Promise.race([sent, stopped])).providerMessageId;
+    receipt = await Promise.race([sent, stopped]);
   } catch (error) {
     failure = failureOf(error);
   } finally {
@@ -77,7 +79,8 @@ export async function attemptDelivery(
     options.signal.removeEventListener('abort', stop);
   }
   const durationMs = Math.max(0, clock.now() - startedAtMs);
-  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, failure };
+  const { providerMessageId, detail = '' } = receipt;
+  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, detail, failure };
 }
 
 function failureOf(error: unknown): AttemptFailure {

@@ -81,7 +81,7 @@ function withAttempt(
       // a try that is to be repeated has failed all the same
       status: status === 'pending' ? 'failed' : status,
       reason,
-      detail: result.failure?.detail ?? '',
+      detail: result.failure?.detail ?? result.detail,
     },
   };
 }

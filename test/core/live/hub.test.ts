@@ -517,6 +517,7 @@ function bound(store: Store): Store {
     renewLeases: (lease, held) => store.renewLeases(lease, held),
     releaseLeases: (token, held) => store.releaseLeases(token, held),
     recordOutcomes: (outcomes) => store.recordOutcomes(outcomes),
+    recordReceipts: (receipts) => store.recordReceipts(receipts),
     advanceItems: (limit) => store.advanceItems(limit),
     cancelNotification: (cancel) => store.cancelNotification(cancel),
     retryDeliveries: (retry) => store.retryDeliveries(retry),
