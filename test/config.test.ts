@@ -294,7 +294,7 @@ describe('variables', () => {
       WEBPUSH_RATE MOBILEPUSH_RATE WEBHOOK_RATE CHAT_RATE RETENTION_READ RETENTION_UNREAD
       RETENTION_DELIVERIES LIVE_END_AT_TOKEN_EXPIRY CHAT_PROVIDER HTTP_PROVIDERS CONSOLE WORKERS
       TEMPLATES_DIR AUTH_JWT_REQUIRE_EXP AUTH_ALLOW_WEAK_SECRET AUTH_JWKS_URL AUTH_JWT_SECRET_PREVIOUS
-      INTERNAL_TOKEN_PREVIOUS PLUGINS ENTDB_TLS ENTDB_API_KEY`;
+      INTERNAL_TOKEN_PREVIOUS PLUGINS ENTDB_TLS ENTDB_API_KEY SES_TOPIC_ARN SENDGRID_WEBHOOK_KEY`;
     const expected = contract
       .trim()
       .split(/\s+/)
@@ -682,6 +682,39 @@ describe('stores', () => {
 describe('providers', () => {
   const from = { NOTIFY_EMAIL_FROM: 'Notify <notify@shop.example>' };
 
+  it('say who may tell of their deliveries', () => {
+    const ses = { ...from, NOTIFY_EMAIL_PROVIDER: 'ses', NOTIFY_EMAIL_REGION: 'eu-west-1' };
+    const arns = [
+      'arn:aws:sns:eu-west-1:123456789012:ses-events',
+      'arn:aws-us-gov:sns:us-gov-west-1:123456789012:b_1',
+    ];
+    assert.deepEqual(parse({ ...ses, NOTIFY_SES_TOPIC_ARN: arns.join(', ') }).email?.ses?.topicArns, arns);
+    for (const wrong of [
+      'ses-events',
+      'arn:aws:sqs:eu-west-1:123456789012:x',
+      'arn:aws:sns:x.evil.test/:123456789012:x',
+    ])
+      onlyViolation(
+        { ...ses, NOTIFY_SES_TOPIC_ARN: wrong },
+        'NOTIFY_SES_TOPIC_ARN',
+        /is no topic; write for example arn:/,
+      );
+    const sendgrid = { ...from, NOTIFY_EMAIL_PROVIDER: 'sendgrid', NOTIFY_EMAIL_API_KEY: 'k' };
+    const key = (namedCurve: string) =>
+      generateKeyPairSync('ec', { namedCurve })
+        .publicKey.export({ format: 'der', type: 'spki' })
+        .toString('base64');
+    const keys = [key('P-256'), key('P-256')];
+    const { email } = parse({ ...sendgrid, NOTIFY_SENDGRID_WEBHOOK_KEY: keys.join(',') });
+    assert.deepEqual(email?.sendgrid?.webhookKeys, keys);
+    for (const wrong of ['key', key('P-384')])
+      onlyViolation(
+        { ...sendgrid, NOTIFY_SENDGRID_WEBHOOK_KEY: wrong },
+        'NOTIFY_SENDGRID_WEBHOOK_KEY',
+        /verification key that SendGrid shows/,
+      );
+  });
+
   it('are lists of names in lower case, and none is no name', () => {
     const env = {
       ...from,
@@ -695,8 +728,8 @@ describe('providers', () => {
       from: 'Notify <notify@shop.example>',
       emailservice: undefined,
       smtp: undefined,
-      ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined },
-      sendgrid: { apiKey: 'id:k', endpoint: undefined },
+      ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined, topicArns: undefined },
+      sendgrid: { apiKey: 'id:k', endpoint: undefined, webhookKeys: undefined },
       acs: undefined,
     });
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'slack,slack' }, 'NOTIFY_CHAT_PROVIDER', /"slack" is named twice/);

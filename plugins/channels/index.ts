@@ -2,6 +2,8 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { ChannelProvider } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
+import type { ReceiptReader } from '../../src/core/receipts/reader.ts';
+import type { ReceiptReaders } from '../../src/core/receipts/receipts.ts';
 import { ByToken } from './mobile-push/by-token.ts';
 import { lazy, type OpenProvider } from './open.ts';
 import { testProvider } from './test/provider.ts';
@@ -46,6 +48,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The active provider of each channel that has one. */
     providers: ReadonlyMap<Channel, ChannelProvider>;
+    /** Who knows the receipts of those that are opened. */
+    receiptReaders: ReceiptReaders;
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
     registerProvider(channel: Channel, name: string, open: OpenProvider): void;
   }
@@ -67,6 +71,7 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
     const active = new Map<Channel, ChannelProvider>();
+    const readers = new Map<string, ReceiptReader[]>();
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
     const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
@@ -81,11 +86,14 @@ export default fp<{ config: Config; table: ProviderTable }>(
         const provider = await open(app, config);
         app.addHook('onClose', () => provider.close?.());
         opened.push(provider);
+        const { receipts } = provider;
+        if (receipts) readers.set(provider.name, [...(readers.get(provider.name) ?? []), receipts]);
       }
       const provider = oneOf(channel, opened);
       if (provider !== undefined) active.set(channel, provider);
     }
     app.decorate('providers', active);
+    app.decorate('receiptReaders', readers);
   },
   {
     name: 'providers',

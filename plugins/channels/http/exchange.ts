@@ -46,7 +46,8 @@ export async function exchange(dispatcher: Dispatcher, { url, signal, ...sent }:
   }
 }
 
-async function beginning(body: AsyncIterable<Buffer>): Promise<string> {
+/** What is read of a body, however it ends. */
+export async function beginning(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {

@@ -8,5 +8,5 @@ export const openTwilio =
     if (settings === undefined) throw new Error(`the configuration has no block of twilio for ${channel}`);
     // its library takes a third of a second to load
     const { TwilioProvider } = await import('./twilio.ts');
-    return new TwilioProvider(channel, settings, app.ambient.clock);
+    return new TwilioProvider(channel, { ...settings, publicUrl: config.publicUrl }, app.ambient.clock);
   };

@@ -1,3 +1,4 @@
+import { NotifyError } from '../errors.ts';
 import type { Receipt } from './receipt.ts';
 
 /** What a provider has posted to this service. */
@@ -24,4 +25,30 @@ export interface ReceiptReader {
 export function headerOf({ headers }: Callback, name: string): string {
   const value = headers[name];
   return typeof value === 'string' ? value : '';
+}
+
+/** A callback without the signature that its provider puts there. */
+export const unsigned = (where: string): NotifyError =>
+  new NotifyError('unauthenticated', `the callback is not signed: it has no ${where}`);
+
+/** A callback whose signature says nothing. */
+export const refused = (why: string): NotifyError => new NotifyError('permission_denied', why);
+
+/** A callback that the provider has signed, of another form than it documents. */
+export const unreadable = (form: string): NotifyError =>
+  new NotifyError('invalid_argument', `the callback is not ${form}`);
+
+/** How far in the future a provider's clock may be, in milliseconds. */
+const clockSkewMs = 300_000;
+
+/**
+ * Keeps out callbacks that somebody has kept.
+ * @param signedAtMs what the signature covers
+ * @param nowMs this machine's time
+ * @param forMs how old one may be, in milliseconds
+ * @throws NotifyError permission_denied
+ */
+export function checkAge(signedAtMs: number, nowMs: number, forMs: number): void {
+  if (nowMs - signedAtMs <= forMs && signedAtMs - nowMs <= clockSkewMs) return;
+  throw refused("the callback's time is not now; is this server's clock right?");
 }

@@ -15,7 +15,7 @@ export interface ReceiptObserver {
   /** It names no delivery that is here: of another installation, or one that was erased. */
   unknown(provider: string): void;
   /** A callback was not let in: its signature is missing, wrong or old. */
-  refused(provider: string): void;
+  refused(provider: string, why: string): void;
 }
 
 /** Receipts that are written together: a callback may hold thousands. */
@@ -59,14 +59,16 @@ export class Receipts {
         // another reader may know the signature
         refusal = error;
       }
-    if (refusal.code !== 'not_found') this.#observer.refused(provider);
+    if (refusal.code !== 'not_found') this.#observer.refused(provider, refusal.message);
     throw refusal;
   }
 
   async #write(receipts: readonly Receipt[]): Promise<void> {
     const nowMs = BigInt(this.#store.now());
     // nothing has happened later than now, whatever a provider's clock says
-    const batch = receipts.map((receipt) => (receipt.atMs > nowMs ? { ...receipt, atMs: nowMs } : receipt));
+    const batch = receipts.map((receipt) =>
+      receipt.atMs > nowMs || receipt.atMs <= 0n ? { ...receipt, atMs: nowMs } : receipt,
+    );
     const received = await this.#store.recordReceipts(batch);
     const dead: DeadAddress[] = [];
     batch.forEach(({ provider, kind, ...receipt }, i) => {

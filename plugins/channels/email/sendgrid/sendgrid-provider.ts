@@ -9,12 +9,15 @@ import { exchange } from '../../http/exchange.ts';
 import type { Mailbox } from '../address.ts';
 import { apiAgent } from '../api-agent.ts';
 import { type Mail, mailOf } from '../mail.ts';
+import { customArgsOf, SendGridReceipts } from './sendgrid-receipts.ts';
 import { sendGridRefusal } from './sendgrid-refusal.ts';
 
 export interface SendGridSettings {
   readonly apiKey: string;
   /** Another base URL than SendGrid's own, as for its EU region: https://api.eu.sendgrid.com. */
   readonly endpoint: string | undefined;
+  /** The public keys that its events are signed by, base64; undefined: it posts none. */
+  readonly webhookKeys: readonly string[] | undefined;
 }
 
 const defaultEndpoint = 'https://api.sendgrid.com';
@@ -31,20 +34,22 @@ export class SendGridProvider implements ChannelProvider {
   readonly #authorization: string;
   readonly #clock: Clock;
   readonly #agent = apiAgent();
+  readonly receipts: SendGridReceipts | undefined;
 
-  constructor(from: Mailbox, { apiKey, endpoint }: SendGridSettings, clock: Clock) {
+  constructor(from: Mailbox, { apiKey, endpoint, webhookKeys }: SendGridSettings, clock: Clock) {
     this.#from = from;
+    this.receipts = webhookKeys && new SendGridReceipts(webhookKeys, clock);
     this.#url = new URL(`${endpoint ?? defaultEndpoint}/v3/mail/send`);
     this.#authorization = `Bearer ${apiKey}`;
     this.#clock = clock;
   }
 
-  /** SendGrid has no idempotency key; the delivery's id goes along for its events. */
-  async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
+  /** SendGrid has no idempotency key; the delivery's marks go along for its events. */
+  async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
     const answer = await exchange(this.#agent, {
       url: this.#url,
       headers: { authorization: this.#authorization, 'content-type': 'application/json' },
-      body: JSON.stringify(requestOf(mailOf(message, this.#from), idempotencyKey)),
+      body: JSON.stringify(requestOf(mailOf(message, this.#from), message)),
       signal,
     });
     const refusal = sendGridRefusal(answer, this.#clock.now());
@@ -57,7 +62,8 @@ export class SendGridProvider implements ChannelProvider {
   }
 }
 
-function requestOf({ from, to, replyTo, subject, text, html, messageId, headers }: Mail, deliveryId: string) {
+function requestOf(mail: Mail, message: ChannelMessage) {
+  const { from, to, replyTo, subject, text, html, messageId, headers } = mail;
   return {
     personalizations: [{ to: [{ email: to }] }],
     from: senderOf(from),
@@ -69,7 +75,7 @@ function requestOf({ from, to, replyTo, subject, text, html, messageId, headers 
       ...(html === undefined ? [] : [{ type: 'text/html', value: html }]),
     ],
     headers: { ...headers, 'Message-ID': messageId },
-    custom_args: { notify_delivery_id: deliveryId },
+    custom_args: customArgsOf(message),
   };
 }
 
