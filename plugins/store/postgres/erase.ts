@@ -33,7 +33,8 @@ SELECT (SELECT count(*) FROM devices) + (SELECT count(*) FROM recipients) AS oth
 /** See AddressBook. All of it or nothing; whoever writes for the user meanwhile waits, and finds somebody new. */
 export function eraseUser(db: Database, owner: UserKey): Promise<number> {
   return db.transaction(async (tx) => {
-    await lockUsers(tx, [owner], 'skip');
+    // added where it is missing: a row that somebody is adding could not be locked, and would go without its items
+    await lockUsers(tx, [owner], 'add');
     const key = [owner.tenantId, owner.userId];
     let erased = 0;
     for (;;) {
