@@ -26,6 +26,7 @@ import liveHub from '../plugins/live-hub/index.ts';
 import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
+import recipients from '../plugins/recipients/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
 import webhookKeys from '../plugins/webhook-keys/index.ts';
 import devDeliveries from '../routes/dev/deliveries.ts';
@@ -255,6 +256,7 @@ async function buildCore(
     await core.register(deliveries);
     await core.register(inbox);
     await core.register(devices);
+    await core.register(recipients);
     await core.ready();
     return core;
   } catch (error) {
@@ -278,6 +280,7 @@ const shared = [
   'deliveries',
   'inbox',
   'devices',
+  'recipients',
 ] as const satisfies readonly (keyof FastifyInstance)[];
 
 function share(core: FastifyInstance, listener: FastifyInstance): void {
