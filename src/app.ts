@@ -27,6 +27,7 @@ import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
 import receipts from '../plugins/receipts/index.ts';
+import recipients from '../plugins/recipients/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
 import webhookKeys from '../plugins/webhook-keys/index.ts';
 import devDeliveries from '../routes/dev/deliveries.ts';
@@ -259,6 +260,7 @@ async function buildCore(
     await core.register(receipts);
     await core.register(inbox);
     await core.register(devices);
+    await core.register(recipients);
     await core.ready();
     return core;
   } catch (error) {
@@ -283,6 +285,7 @@ const shared = [
   'receipts',
   'inbox',
   'devices',
+  'recipients',
 ] as const satisfies readonly (keyof FastifyInstance)[];
 
 function share(core: FastifyInstance, listener: FastifyInstance): void {

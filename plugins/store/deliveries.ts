@@ -44,7 +44,10 @@ export const isVisible = (row: NewNotification): boolean =>
 
 /** When something is due with a new item itself: it appears, or expires; 0n: nothing is. */
 export function itemDueAtMs(row: NewNotification): EpochMs {
-  if (row.deliveries.every(({ status }) => status === 'suppressed')) return 0n;
+  const isStopped = row.deliveries.every(({ status }) => status === 'suppressed');
+  // one that goes to dead addresses alone still appears in the inbox when it is time
+  if (isStopped && (row.appearsAtMs === 0n || row.deliveries.some(({ channel }) => channel === 'in_app')))
+    return 0n;
   return row.appearsAtMs || row.content.expiresAtMs;
 }
 

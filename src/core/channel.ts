@@ -70,7 +70,8 @@ export const deadDestination: ReadonlySet<Reason> = new Set(['subscription_gone'
  *
  * - The first four: the provider could not be asked, or gave no whole answer. Retryable; what it did meanwhile is not known.
  * - credentials_rejected, provider_misconfigured: an operator has to act. Retryable: the delivery waits for that.
- * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again.
+ * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again, and
+ *   the address is marked as dead.
  * - destination_refused: it leads where this service must not connect to.
  */
 export const codes = {

@@ -130,6 +130,14 @@ async function createDrafts(
       );
       await answerRepeats(tx, batch, outcomes, users, nowMs);
     });
+  // what is still without an answer was erased between the two, and is new now
+  const gone = batch.flatMap((_, i) => (outcomes[i] === undefined ? [i] : []));
+  if (gone.length > 0) {
+    const again = gone.flatMap((i) => batch[i] ?? []).map(({ row, lease }) => ({ rows: [row], lease }));
+    (await createDrafts(db, again, now)).forEach((outcome, at) => {
+      outcomes[gone[at] ?? -1] = outcome;
+    });
+  }
   return outcomes as CreateOutcome[];
 }
 

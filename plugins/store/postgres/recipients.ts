@@ -28,6 +28,7 @@ const get: Statement = {
 SELECT r.addresses, r.locale, r.time_zone, r.attributes FROM notify.recipients r WHERE r.tenant_id = $1 AND r.user_id = $2`,
 };
 
+/** The inner order is that of one index, and keeps a table with few rows from being searched by another. */
 const lookUp: Statement = {
   name: 'destinations',
   text: `
@@ -36,7 +37,10 @@ FROM unnest($1::text[], $2::text[], $3::boolean[]) WITH ORDINALITY AS k (tenant_
 LEFT JOIN notify.recipients r ON r.tenant_id = k.tenant_id AND r.user_id = k.user_id
 LEFT JOIN LATERAL (
   SELECT json_agg(json_build_array(d.device_type, d.token) ORDER BY d.created_at_ms, d.id) AS devices
-  FROM notify.devices d WHERE k.with_devices AND d.tenant_id = k.tenant_id AND d.user_id = k.user_id
+  FROM (
+    SELECT d.* FROM notify.devices d WHERE k.with_devices AND d.tenant_id = k.tenant_id AND d.user_id = k.user_id
+    ORDER BY d.device_type, d.device_id
+  ) d
 ) d ON true`,
 };
 

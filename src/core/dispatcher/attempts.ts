@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
+import { deadReason, markedChannels } from '../addresses.ts';
 import type { Ambient } from '../ambient.ts';
-import { type ChannelProvider, deadDestination } from '../channel.ts';
+import { type ChannelProvider, codes, deadDestination } from '../channel.ts';
 import type { Channel } from '../glossary.ts';
 import type { DeliveryRef, Lease, Outcome } from '../outbox.ts';
 import type { Store } from '../store.ts';
@@ -44,7 +45,7 @@ export interface AttemptObserver {
 /** What is needed of the store. */
 export type DispatchedStore = Pick<
   Store,
-  'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice'
+  'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice' | 'markAddressesDead'
 >;
 
 /** How attempts on a channel are held back. */
@@ -239,6 +240,7 @@ export class Attempts {
     });
     if (result.failure !== undefined && deadDestination.has(result.failure.code))
       await this.#forgetDevice(job, result.startedAtMs);
+    if (result.failure?.code === codes.destinationGone) await this.#markDead(job, result.startedAtMs);
     const sign = signOf(result.failure);
     const news = circuit?.end(leave, job.delivery.id, sign);
     const { channel } = job.delivery;
@@ -271,6 +273,16 @@ export class Attempts {
     await this.#outbox
       .removeDevice(notification, dead)
       .catch((error: unknown) => this.#observer.failed('forget a dead device', error));
+  }
+
+  /** Nobody is reached there any more: the next notification is not sent there. */
+  async #markDead({ notification, delivery }: Job, startedAtMs: number): Promise<void> {
+    const { channel, destination: address } = delivery;
+    if (!markedChannels.has(channel)) return;
+    const dead = { tenantId: notification.tenantId, channel, address, reason: deadReason };
+    await this.#outbox
+      .markAddressesDead([{ ...dead, atMs: BigInt(startedAtMs) }])
+      .catch((error: unknown) => this.#observer.failed('mark a dead address', error));
   }
 
   /**
