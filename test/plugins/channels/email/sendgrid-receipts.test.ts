@@ -3,7 +3,8 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { fakeAmbient } from '../../../support/ambient.ts';
-import { receiptBench } from '../../../support/receipts.ts';
+import { call } from '../../../support/build.ts';
+import { receiptBench, tenant } from '../../../support/receipts.ts';
 import { ScriptedServer } from '../../../support/scripted-server.ts';
 
 const path = '/v1/receipts/sendgrid';
@@ -181,16 +182,33 @@ describe('receipts of SendGrid', () => {
     assert.equal(await service.dead('email', address), 'bounced', 'the address is dead all the same');
   });
 
+  it('keep what follows from a dead address, until the recipient has it anew', async (t) => {
+    const service = await bench(t);
+    await service.send('email', address);
+    await service.tell([service.event('bounce', { type: 'bounce' })]);
+    await service.ambient.clock.advance(1_000);
+    const stopped = await service.send('email', address);
+    assert.deepEqual([stopped.status, stopped.reason], ['DELIVERY_STATUS_SUPPRESSED', 'bounced']);
+    const recipient = { userId: 'alice', addresses: { email: address } };
+    const put = await call(service.service.url.internal, 'notify.v1.RecipientService/PutRecipient', {
+      tenantId: tenant,
+      recipient,
+    });
+    assert.equal(put.status, 200);
+    assert.equal((await service.send('email', address)).status, 'DELIVERY_STATUS_DELIVERED');
+  });
+
   it('come to the same in every order', async (t) => {
     const service = await bench(t);
     const { tell, event } = service;
+    let users = 0;
     const words = ['processed', 'delivered', 'open', 'bounce', 'dropped', 'spamreport'];
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom(...words), { minLength: 1, maxLength: 6 }),
         fc.boolean(),
         async (told, isOneBatch) => {
-          const sent = await service.send('email', address);
+          const sent = await service.send('email', `user-${++users}@example.org`);
           const events = told.map((word) => event(word, { type: 'bounce' }));
           if (isOneBatch) await tell(events);
           else for (const one of events) await tell([one]);

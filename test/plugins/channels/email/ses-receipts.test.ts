@@ -345,10 +345,11 @@ describe('receipts of SES', () => {
 
   it('come to the same in every order, and repeated', async (t) => {
     const service = await bench(t);
+    let users = 0;
     const types = ['Send', 'Delivery', 'Open', 'Bounce', 'Complaint'];
     await fc.assert(
       fc.asyncProperty(fc.array(fc.constantFrom(...types), { minLength: 1, maxLength: 5 }), async (told) => {
-        const sent = await service.send('email', address);
+        const sent = await service.send('email', `user-${++users}@example.org`);
         for (const type of told)
           await service.tell({ Message: service.event(type, { bounceType: 'Permanent' }) });
         const arrived = told.some((type) => ['Delivery', 'Open', 'Complaint'].includes(type));
