@@ -221,6 +221,7 @@ describe('receipts of SES', () => {
         `http://sns.eu-central-1.amazonaws.com${place}`,
         `https://sns.eu-central-1.amazonaws.com.evil.test${place}`,
         `https://evil.test${place}`,
+        `https://sns.eu-central-1.amazonaws.con${place}`,
         `https://sns.eu-west-1.amazonaws.com${place}`,
         `https://sns.eu-central-1.amazonaws.com:444${place}`,
         `https://me@sns.eu-central-1.amazonaws.com${place}`,
