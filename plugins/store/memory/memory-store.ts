@@ -212,7 +212,7 @@ export class MemoryStore implements Store {
       if (inbox === undefined || before?.channel !== receipt.channel) return undefined;
       const after = afterReceipt(before, receipt);
       if (after !== before) inbox.replace(ref.id, after);
-      if (isKept(before, after)) this.#outbox.receive(after, receipt);
+      if (isKept(before, after)) this.#outbox.receive(after, receipt, after.status !== before.status);
       return { destination: before.destination };
     });
   }

@@ -89,13 +89,16 @@ export class MemoryOutbox {
     this.#setDue(entry, delivery.dueAtMs);
   }
 
-  /** A receipt took a delivery out of the outbox; a lease stays with its holder, who still has an outcome to tell. */
-  receive(delivery: Delivery, receipt: KeptReceipt): void {
+  /**
+   * A receipt took a delivery out of the outbox; a lease stays with its holder, who still has an outcome to tell.
+   * @param moved whether it gave the delivery its status
+   */
+  receive(delivery: Delivery, receipt: KeptReceipt, moved: boolean): void {
     const entry = this.#entries.get(delivery.id);
     if (entry === undefined) return;
     const { atMs, provider, kind, reason, detail } = receipt;
     entry.receipts.push({ atMs, provider, kind, reason, detail });
-    if (delivery.status === 'failed' && entry.dueAtMs !== 0n) entry.settledAtMs = atMs;
+    if (moved) entry.settledAtMs = atMs;
     this.#setDue(entry, delivery.dueAtMs);
   }
 

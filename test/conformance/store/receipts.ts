@@ -279,6 +279,8 @@ export function receipts(ground: Ground, runs: number): void {
     it('lets an operator send again what was lost, and nothing else', async () => {
       const owner = ground.user();
       const [gone, here] = [await due(owner), await due(owner)];
+      await settle(gone, { attempt: ground.attempt({ provider: 'twilio' }) });
+      await ground.ambient.clock.advance(1_000);
       await tell(gone, { ...lost, atMs: ground.now });
       await tell(here, {});
       const which = { channel, provider: 'twilio', sinceMs: ground.now, untilMs: ground.now + 1n } as const;
