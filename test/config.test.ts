@@ -504,11 +504,46 @@ describe('values', () => {
       rule: { kind: 'redirect', to: { email: 'qa@b.example', sms: '+15550100' } },
       allow: ['a@b.example', '+15550101'],
     });
-    onlyViolation({ NOTIFY_SANDBOX: 'true' }, 'NOTIFY_SANDBOX', /use capture or redirect:/);
+    onlyViolation({ NOTIFY_SANDBOX: 'true' }, 'NOTIFY_SANDBOX', /use capture, or redirect:/);
     onlyViolation(
       { NOTIFY_SANDBOX: 'redirect:emial=a@b.example' },
       'NOTIFY_SANDBOX',
       /the channels are email/,
+    );
+  });
+
+  it('the sandbox redirects to addresses that the channel could have', () => {
+    const token = 'dReg:APA91b-phone-of-the-qa-team';
+    for (const right of [
+      ...['email=qa+1@b.example', 'sms=+15550100', 'whatsapp=+15550100', `mobile_push=${token}`],
+      ...['webhook=https://hooks.b.example/qa?a=b', 'chat=qa-room', 'chat=-100123'],
+    ])
+      assert.equal(parse({ NOTIFY_SANDBOX: `redirect:${right}` }).sandbox.rule?.kind, 'redirect', right);
+    for (const [wrong, message] of [
+      ['email=+15550100', /^email needs one address/],
+      ['email=QA <qa@b.example>', /^email needs one address/],
+      ['sms=15550100', /^sms needs a number in international form/],
+      ['whatsapp=qa@b.example', /^whatsapp needs a number/],
+      ['web_push=+15550100', /^web_push cannot be redirected: .* leave it out, and it is captured$/],
+      ['mobile_push=+15550100', /^mobile_push needs a device's push token/],
+      ['mobile_push=the-qa-team@b.example', /^mobile_push needs a device's push token/],
+      ['webhook=+15550100', /^webhook needs a URL/],
+      ['webhook=ftp://b.example', /^webhook needs a URL/],
+      ['chat=the room', /^chat needs one address/],
+    ] as const)
+      onlyViolation({ NOTIFY_SANDBOX: `redirect:${wrong}` }, 'NOTIFY_SANDBOX', message);
+  });
+
+  it('the list of those who still get theirs is refused where everybody would', () => {
+    onlyViolation(
+      { NOTIFY_SANDBOX_ALLOW: 'a@b.example' },
+      'NOTIFY_SANDBOX_ALLOW',
+      /without which everybody gets theirs; set NOTIFY_SANDBOX=capture/,
+    );
+    onlyViolation(
+      { NOTIFY_SANDBOX: 'capture', NOTIFY_SANDBOX_ALLOW: '*@b.example' },
+      'NOTIFY_SANDBOX_ALLOW',
+      /write each address, or @example.com/,
     );
   });
 

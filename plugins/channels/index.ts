@@ -6,6 +6,7 @@ import type { ReceiptReader } from '../../src/core/receipts/reader.ts';
 import type { ReceiptReaders } from '../../src/core/receipts/receipts.ts';
 import { ByToken } from './mobile-push/by-token.ts';
 import { lazy, type OpenProvider } from './open.ts';
+import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
 import { openTwilio } from './twilio/index.ts';
 
@@ -48,6 +49,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The active provider of each channel that has one. */
     providers: ReadonlyMap<Channel, ChannelProvider>;
+    /** Every provider that the configuration names, each by itself. */
+    openedProviders: readonly ChannelProvider[];
     /** Who knows the receipts of those that are opened. */
     receiptReaders: ReceiptReaders;
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
@@ -71,6 +74,8 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
     const active = new Map<Channel, ChannelProvider>();
+    const all: ChannelProvider[] = [];
+    const sandboxed = sandboxing(app, config);
     const readers = new Map<string, ReceiptReader[]>();
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
@@ -85,19 +90,24 @@ export default fp<{ config: Config; table: ProviderTable }>(
         }
         const provider = await open(app, config);
         app.addHook('onClose', () => provider.close?.());
-        opened.push(provider);
-        const { receipts } = provider;
+        const usable = sandboxed(provider);
+        opened.push(usable);
+        const { receipts } = usable;
         if (receipts) readers.set(provider.name, [...(readers.get(provider.name) ?? []), receipts]);
       }
+      all.push(...opened);
       const provider = oneOf(channel, opened);
       if (provider !== undefined) active.set(channel, provider);
     }
     app.decorate('providers', active);
+    app.decorate('openedProviders', all);
     app.decorate('receiptReaders', readers);
   },
   {
     name: 'providers',
-    dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry', 'test-providers'],
+    dependencies: [
+      ...['ambient', 'egress', 'notify-metrics', 'provider-registry', 'test-providers', 'webhook-keys'],
+    ],
   },
 );
 

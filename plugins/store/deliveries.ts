@@ -1,4 +1,4 @@
-import type { Delivery, EpochMs } from '../../src/core/glossary.ts';
+import type { Delivery, EpochMs, Reason } from '../../src/core/glossary.ts';
 import type { Outcome } from '../../src/core/outbox.ts';
 import { type Receipt, statusOf } from '../../src/core/receipts/receipt.ts';
 import { mayMove, mayReceive } from '../../src/core/status.ts';
@@ -105,7 +105,7 @@ export function afterReceipt(delivery: Delivery, receipt: Receipt): Delivery {
   const moves = mayReceive(delivery.status, status);
   const after = {
     ...delivery,
-    ...(moves && { status, reason: receipt.reason, dueAtMs: 0n }),
+    ...(moves && { status, reason: reasonAfter(delivery, receipt), dueAtMs: 0n }),
     ...(status === 'acked' && {
       deliveredAtMs: delivery.deliveredAtMs || atMs,
       ackAtMs: earlier(delivery.ackAtMs, atMs),
@@ -120,6 +120,10 @@ export function afterReceipt(delivery: Delivery, receipt: Receipt): Delivery {
     after.clickedAtMs !== delivery.clickedAtMs;
   return isNews ? after : delivery;
 }
+
+/** What has arrived says no more why it was thought not to; that a sandbox sent it elsewhere is still so. */
+const reasonAfter = (delivery: Delivery, receipt: Receipt): Reason =>
+  delivery.status === 'delivered' && statusOf(receipt) === 'acked' ? delivery.reason : receipt.reason;
 
 /** Whether the delivery's log keeps the receipt between the two: not one that only tells an earlier time. */
 export const isKept = (before: Delivery, after: Delivery): boolean =>

@@ -25,6 +25,7 @@ export function checkRules(context: RuleContext): void {
     strongSecrets,
     rotation,
     retryPauses,
+    sandboxAllow,
     senders,
     smtpLogin,
     sesKey,
@@ -87,6 +88,15 @@ function rotation({ isSet, refuse }: RuleContext): void {
 function retryPauses({ draft: { retry }, refuse }: RuleContext): void {
   if (retry.baseMs === undefined || retry.maxMs === undefined || retry.baseMs <= retry.maxMs) return;
   refuse('NOTIFY_RETRY_MAX', 'is shorter than NOTIFY_RETRY_BASE; the pauses grow from base to max');
+}
+
+/** Whoever lists who may get something believes that others do not. */
+function sandboxAllow({ isSet, refuse }: RuleContext): void {
+  if (!isSet('NOTIFY_SANDBOX_ALLOW') || isSet('NOTIFY_SANDBOX')) return;
+  refuse(
+    'NOTIFY_SANDBOX_ALLOW',
+    'only stands beside NOTIFY_SANDBOX, without which everybody gets theirs; set NOTIFY_SANDBOX=capture, or unset both',
+  );
 }
 
 function senders({ draft: { sms, whatsapp }, isSet, refuse }: RuleContext): void {

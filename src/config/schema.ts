@@ -3,6 +3,7 @@
  * the names known are taken from. Where a default's 0 means something, it is said beside it.
  */
 import * as credentials from './credentials.ts';
+import { sandboxAllow, sandboxRule } from './sandbox.ts';
 import * as t from './types.ts';
 import {
   block,
@@ -227,9 +228,9 @@ export const schema = {
   },
   sandbox: {
     /** undefined: messages go where they are addressed to. */
-    rule: optional('NOTIFY_SANDBOX', t.sandboxRule, { feature: 'sandbox' }),
-    /** Addresses that still get theirs. */
-    allow: setting('NOTIFY_SANDBOX_ALLOW', t.list, '', { feature: 'sandbox' }),
+    rule: optional('NOTIFY_SANDBOX', sandboxRule, { feature: 'sandbox' }),
+    /** Addresses that still get theirs; `@example.com` is a mail domain. */
+    allow: setting('NOTIFY_SANDBOX_ALLOW', sandboxAllow, '', { feature: 'sandbox' }),
   },
   egress: {
     /** Private networks that webhooks and push endpoints may reach, as address/bits. */

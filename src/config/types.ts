@@ -208,7 +208,7 @@ export const mailbox = fromText((value) => {
 
 /** Every channel that something is sent on; an in-app item is stored and streamed. */
 export type SentChannel = Exclude<Channel, 'in_app'>;
-const sentChannels = channels.filter((channel) => channel !== 'in_app');
+export const sentChannels = channels.filter((channel) => channel !== 'in_app');
 
 /** `email=24h,sms=4h`: milliseconds by channel. Channels that are not named keep the default's. */
 export function durationsByChannel(
@@ -229,20 +229,6 @@ export const limitsByChannel = fromText((value) =>
   }),
 );
 
-export type SandboxRule =
-  | { readonly kind: 'capture' }
-  | { readonly kind: 'redirect'; readonly to: Readonly<Partial<Record<SentChannel, string>>> };
-
-/** `capture`, or `redirect:email=qa@example.com,sms=+15550100`. */
-export const sandboxRule = fromText((value): SandboxRule => {
-  if (value.toLowerCase() === 'capture') return { kind: 'capture' };
-  const [, addresses] = /^redirect:(.+)$/i.exec(value) ?? [];
-  if (addresses === undefined) {
-    throw new InvalidValue(`${quote(value)} is no sandbox; use capture or redirect:email=qa@example.com`);
-  }
-  return { kind: 'redirect', to: mapPairs(pairs(addresses, sentChannels), (address) => address) };
-});
-
 /** A comma separated list without empty items. */
 export function split(value: string): string[] {
   return value
@@ -262,7 +248,8 @@ function parseUrl(value: string, schemes: readonly string[]): URL {
   throw new InvalidValue(`must be a URL that begins with ${oneOf(schemes.map((scheme) => `${scheme}://`))}`);
 }
 
-function pairs<K extends string>(value: string, keys: readonly K[]): Map<K, string> {
+/** `a=1,b=2` by key, each key once. */
+export function pairs<K extends string>(value: string, keys: readonly K[]): Map<K, string> {
   const found = new Map<K, string>();
   for (const item of split(value)) {
     const at = item.indexOf('=');

@@ -16,6 +16,12 @@ export interface ChannelProvider {
    * @throws DeliveryError; anything else counts as retryable
    */
   send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt>;
+  /**
+   * Asks the provider whether it takes our credentials, by a call that sends nothing. Absent where it has none.
+   * @throws DeliveryError credentials_rejected or provider_misconfigured, or one that is not retryable: an operator has to act; any
+   * other: it could not be asked
+   */
+  check?(options: CheckOptions): Promise<Checked>;
   /** Which provider a destination belongs to, where this one stands for several. Their names are in the log and in metrics. */
   providerOf?(destination: string): ChannelProvider;
   /** Knows what the provider posts to /v1/receipts/<name>; undefined: it posts nothing, or this is not set up. */
@@ -52,12 +58,33 @@ export interface SendOptions {
   readonly idempotencyKey: string;
 }
 
+export interface CheckOptions {
+  /** Aborted at the check's time limit or at shutdown. */
+  readonly signal: AbortSignal;
+}
+
+export interface Checked {
+  /** `not_checkable`: it answers, and does not say whether it would send. */
+  readonly state: 'ready' | 'not_checkable';
+  /** What was found, for an operator; without a secret. */
+  readonly note: string;
+}
+
 export interface SendReceipt {
   /** '' where the provider gives none. */
   readonly providerMessageId: string;
   /** For the log of attempts: what else is worth knowing, without texts and addresses. */
   readonly detail?: string;
+  /** Absent: it went where it is addressed to. */
+  readonly diverted?: Diversion;
 }
+
+/** What the sandbox (NOTIFY_SANDBOX) did with a message: the delivery's reason, and the words for its log. */
+export const diversions = {
+  sandbox_captured: 'the sandbox kept it: nothing was sent',
+  sandbox_redirected: "the sandbox sent it to its own address in the place of the recipient's",
+} as const satisfies Readonly<Record<Reason, string>>;
+export type Diversion = keyof typeof diversions;
 
 /**
  * Codes that say that a destination is dead for good: a browser's subscription has gone, an app was removed. The device is then
@@ -73,6 +100,7 @@ export const deadDestination: ReadonlySet<Reason> = new Set(['subscription_gone'
  * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again, and
  *   the address is marked as dead.
  * - destination_refused: it leads where this service must not connect to.
+ * - sandbox_address_refused: one of the three above, of the address that the sandbox sends to: it says nothing of the recipient's.
  */
 export const codes = {
   timeout: 'timeout',
@@ -86,6 +114,7 @@ export const codes = {
   destinationRefused: 'destination_refused',
   destinationGone: 'destination_gone',
   messageRefused: 'message_refused',
+  sandboxAddress: 'sandbox_address_refused',
 } as const satisfies Readonly<Record<string, Reason>>;
 
 /** A provider did not take a message. The public text says why without quoting the message or a secret. */

@@ -4,6 +4,8 @@ import type { Clock } from '../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
+  type CheckOptions,
   codes,
   DeliveryError,
   type SendOptions,
@@ -73,6 +75,15 @@ export class TwilioProvider implements ChannelProvider {
     const detail =
       this.channel === 'sms' && 'body' in what ? segmentsText(what.body, Number(numSegments)) : '';
     return { providerMessageId: typeof sid === 'string' ? sid : '', detail };
+  }
+
+  /** Asks for the account (www.twilio.com/docs/iam/api/account). The answer holds its token: nothing of it is told. */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    const { status, type } = await this.#sdk(signal).api.v2010.accounts(this.#settings.accountSid).fetch();
+    if (status === 'suspended' || status === 'closed')
+      throw new DeliveryError(codes.misconfigured, `the Twilio account is ${status}`, { retryable: true });
+    const trial = type === 'Trial' ? '; it is a trial account, which sends to verified numbers alone' : '';
+    return { state: 'ready', note: `Twilio takes the account SID and the auth token${trial}` };
   }
 
   async close(): Promise<void> {

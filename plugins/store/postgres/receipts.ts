@@ -33,7 +33,7 @@ WITH known AS (
 ), written AS (
   UPDATE notify.deliveries d SET
     status = CASE WHEN ${moves} THEN r.status ELSE d.status END,
-    reason = CASE WHEN ${moves} THEN r.reason ELSE d.reason END,
+    reason = CASE WHEN ${moves} AND NOT (r.status = 'acked' AND d.status = 'delivered') THEN r.reason ELSE d.reason END,
     due_at_ms = CASE WHEN ${moves} THEN NULL ELSE d.due_at_ms END,
     delivered_at_ms = CASE WHEN r.status = 'acked' THEN coalesce(d.delivered_at_ms, r.at_ms) ELSE d.delivered_at_ms END,
     ack_at_ms = CASE WHEN r.status = 'acked' THEN least(d.ack_at_ms, r.at_ms) ELSE d.ack_at_ms END,

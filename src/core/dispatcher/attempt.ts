@@ -1,5 +1,5 @@
 import type { Ambient } from '../ambient.ts';
-import { type ChannelProvider, DeliveryError, type SendReceipt } from '../channel.ts';
+import { type ChannelProvider, DeliveryError, type Diversion, type SendReceipt } from '../channel.ts';
 import type { Delivery, Notification } from '../glossary.ts';
 
 /** What one attempt came to. */
@@ -10,6 +10,8 @@ export interface AttemptResult {
   readonly providerMessageId: string;
   /** What the provider told of one that it took, for the delivery's log. */
   readonly detail: string;
+  /** What the sandbox did with it; undefined: nothing. */
+  readonly diverted?: Diversion | undefined;
   /** Undefined: the provider took it. */
   readonly failure: AttemptFailure | undefined;
 }
@@ -79,8 +81,8 @@ export async function attemptDelivery(
     options.signal.removeEventListener('abort', stop);
   }
   const durationMs = Math.max(0, clock.now() - startedAtMs);
-  const { providerMessageId, detail = '' } = receipt;
-  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, detail, failure };
+  const { providerMessageId, detail = '', diverted } = receipt;
+  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, detail, diverted, failure };
 }
 
 function failureOf(error: unknown): AttemptFailure {

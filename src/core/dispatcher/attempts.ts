@@ -241,7 +241,8 @@ export class Attempts {
     if (result.failure !== undefined && deadDestination.has(result.failure.code))
       await this.#forgetDevice(job, result.startedAtMs);
     if (result.failure?.code === codes.destinationGone) await this.#markDead(job, result.startedAtMs);
-    const sign = signOf(result.failure);
+    // what the sandbox keeps, the provider never saw
+    const sign = result.diverted === 'sandbox_captured' ? 'none' : signOf(result.failure);
     const news = circuit?.end(leave, job.delivery.id, sign);
     const { channel } = job.delivery;
     if (circuit !== undefined && news === 'opened')

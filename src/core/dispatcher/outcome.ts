@@ -1,3 +1,4 @@
+import { diversions } from '../channel.ts';
 import type { Delivery, DeliveryStatus, Notification, Reason } from '../glossary.ts';
 import type { Outcome } from '../outbox.ts';
 import type { AttemptResult } from './attempt.ts';
@@ -36,7 +37,7 @@ export function outcomeOf(
   { downMs, probeAtMs }: ProviderHealth = healthy,
 ): Outcome {
   const { failure } = result;
-  if (failure === undefined) return withAttempt(job, result, nowMs, 'delivered', '');
+  if (failure === undefined) return withAttempt(job, result, nowMs, 'delivered', result.diverted ?? '');
   if (!failure.retryable) return withAttempt(job, result, nowMs, 'failed', failure.code);
   const { delivery, notification } = job;
   const waitMs =
@@ -81,7 +82,7 @@ function withAttempt(
       // a try that is to be repeated has failed all the same
       status: status === 'pending' ? 'failed' : status,
       reason,
-      detail: result.failure?.detail ?? result.detail,
+      detail: result.failure?.detail ?? (result.diverted ? diversions[result.diverted] : result.detail),
     },
   };
 }

@@ -214,6 +214,20 @@ describe('receipts of Twilio', () => {
     assert.equal((await service.delivery(sent.id)).attemptCount, 1);
   });
 
+  it('of what the sandbox sent to an address of its own mark nobody’s as dead', async (t) => {
+    const service = await bench(t, { NOTIFY_SANDBOX: 'redirect:sms=+15550100777' });
+    const [gone, here] = [await service.send('sms', number), await service.send('sms', number)];
+    const [first, second] = service.twilio.received.map(
+      ({ body }) => new URLSearchParams(body).get('StatusCallback') ?? '',
+    );
+    await tell(service, first ?? '', status('undelivered', { ErrorCode: '30005' }));
+    await tell(service, second ?? '', status('delivered'));
+    assert.equal((await service.delivery(gone.id)).reason, 'twilio_30005');
+    assert.equal(await service.dead('sms', number), undefined);
+    const reached = await service.delivery(here.id);
+    assert.deepEqual([reached.status, reached.reason], ['DELIVERY_STATUS_ACKED', 'sandbox_redirected']);
+  });
+
   it('come to the same in every order, and repeated', async (t) => {
     const service = await bench(t);
     const words = ['queued', 'sent', 'delivered', 'undelivered', 'read'];

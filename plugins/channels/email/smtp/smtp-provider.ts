@@ -2,6 +2,8 @@ import { createTransport } from 'nodemailer';
 import type {
   ChannelMessage,
   ChannelProvider,
+  Checked,
+  CheckOptions,
   SendOptions,
   SendReceipt,
 } from '../../../../src/core/channel.ts';
@@ -35,9 +37,11 @@ export class SmtpProvider implements ChannelProvider {
   readonly name = 'smtp';
   readonly #from: Mailbox;
   readonly #transport: ReturnType<typeof open>;
+  readonly #hasLogin: boolean;
 
   constructor(from: Mailbox, connection: SmtpConnection, timeouts: Partial<SmtpTimeouts> = {}) {
     this.#from = from;
+    this.#hasLogin = connection.login !== undefined;
     this.#transport = open(connection, { ...defaultTimeouts, ...timeouts });
   }
 
@@ -62,6 +66,19 @@ export class SmtpProvider implements ChannelProvider {
     }
     // servers have no common way to tell their queue id; the Message-ID is what their logs are searched by
     return { providerMessageId: messageId };
+  }
+
+  /** Connects, with TLS where it is due, logs in and leaves. */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    try {
+      await this.#transport.verify();
+    } catch (error) {
+      throw smtpRefusal(error, signal);
+    }
+    const note = this.#hasLogin
+      ? 'the mail server takes the login'
+      : 'the mail server answers; there is no login to prove';
+    return { state: 'ready', note };
   }
 
   async close(): Promise<void> {

@@ -3,12 +3,14 @@ import type { Clock } from '../../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
+  type CheckOptions,
   codes,
   DeliveryError,
   type SendOptions,
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
-import { exchange } from '../../http/exchange.ts';
+import { type Answer, exchange } from '../../http/exchange.ts';
 import type { OpenProvider } from '../../open.ts';
 import { isApnsToken } from '../apns-token.ts';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
@@ -46,18 +48,29 @@ export class FcmProvider implements ChannelProvider {
 
   async send({ destination, content }: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
     const token = registrationToken(destination);
+    const answer = await this.#post(fcmMessage(token, content, this.#clock.now()), signal);
+    return { providerMessageId: /"name"\s*:\s*"([^"]+)"/.exec(answer.body)?.[1] ?? '' };
+  }
+
+  /** Asks for an access token, and with it for a message that FCM only looks at (`validate_only`). */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    await this.#post({ validate_only: true, message: { topic: 'notify-check' } }, signal);
+    return { state: 'ready', note: 'FCM takes the service account for this project' };
+  }
+
+  async #post(body: object, signal: AbortSignal): Promise<Answer> {
     const access = await this.#tokens.get(signal);
     const answer = await exchange(this.#http, {
       url: this.#url,
       headers: { authorization: `Bearer ${access}`, 'content-type': 'application/json' },
-      body: JSON.stringify(fcmMessage(token, content, this.#clock.now())),
+      body: JSON.stringify(body),
       signal,
     });
     // revoked: the next attempt asks for another one
     if (answer.status === 401) this.#tokens.drop(access);
     const refusal = fcmRefusal(answer, this.#clock.now());
     if (refusal !== undefined) throw refusal;
-    return { providerMessageId: /"name"\s*:\s*"([^"]+)"/.exec(answer.body)?.[1] ?? '' };
+    return answer;
   }
 
   async close(): Promise<void> {
