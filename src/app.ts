@@ -168,7 +168,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
         clientPort: port(client),
         internalPort: port(internal),
         internalToken: config.auth.internalToken !== undefined,
-        providers: Object.fromEntries([...core.providers].map(([channel, { name }]) => [channel, name])),
+        providers: Object.fromEntries(
+          [...core.providers].map(([channel, all]) => [channel, all.map(({ name }) => name).join()]),
+        ),
         sandbox: config.sandbox.rule?.kind ?? ('' as const),
       });
       await client.register(playground, { facts });

@@ -1,10 +1,9 @@
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
-import type { ChannelProvider } from '../../src/core/channel.ts';
+import type { ChannelProvider, Providers } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
 import type { ReceiptReader } from '../../src/core/receipts/reader.ts';
 import type { ReceiptReaders } from '../../src/core/receipts/receipts.ts';
-import { ByToken } from './mobile-push/by-token.ts';
 import { lazy, type OpenProvider } from './open.ts';
 import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
@@ -47,10 +46,8 @@ export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The active provider of each channel that has one. */
-    providers: ReadonlyMap<Channel, ChannelProvider>;
-    /** Every provider that the configuration names, each by itself. */
-    openedProviders: readonly ChannelProvider[];
+    /** The active providers of each channel that has some, in the order in which the configuration names them. */
+    providers: Providers;
     /** Who knows the receipts of those that are opened. */
     receiptReaders: ReceiptReaders;
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
@@ -73,8 +70,7 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 /** The providers that the configuration names. */
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
-    const active = new Map<Channel, ChannelProvider>();
-    const all: ChannelProvider[] = [];
+    const active = new Map<Channel, readonly ChannelProvider[]>();
     const sandboxed = sandboxing(app, config);
     const readers = new Map<string, ReceiptReader[]>();
     // no variable names the webhook channel's provider: its secret switches it on
@@ -95,12 +91,9 @@ export default fp<{ config: Config; table: ProviderTable }>(
         const { receipts } = usable;
         if (receipts) readers.set(provider.name, [...(readers.get(provider.name) ?? []), receipts]);
       }
-      all.push(...opened);
-      const provider = oneOf(channel, opened);
-      if (provider !== undefined) active.set(channel, provider);
+      if (opened.length > 0) active.set(channel, opened);
     }
     app.decorate('providers', active);
-    app.decorate('openedProviders', all);
     app.decorate('receiptReaders', readers);
   },
   {
@@ -110,13 +103,3 @@ export default fp<{ config: Config; table: ProviderTable }>(
     ],
   },
 );
-
-/** The provider of a channel. Several are one only where a destination tells which of them it belongs to. */
-function oneOf(channel: Channel, opened: readonly ChannelProvider[]): ChannelProvider | undefined {
-  const [first, second, ...others] = opened;
-  if (second === undefined) return first;
-  const named = (name: string) => opened.find((provider) => provider.name === name);
-  const [fcm, apns] = [named('fcm'), named('apns')];
-  if (channel === 'mobile_push' && others.length === 0 && fcm && apns) return new ByToken(fcm, apns);
-  throw new Error(`channel ${channel}: a second provider to fall back on is not built; name one`);
-}

@@ -12,6 +12,7 @@ import {
   optional,
   required,
   setting,
+  shared,
   type Values,
   variablesOf,
 } from './variable.ts';
@@ -134,20 +135,20 @@ export const schema = {
     }),
     ses: block('email', 'ses', {
       region: required('NOTIFY_EMAIL_REGION', t.text),
-      apiKey: optional('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('ses', optional('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('ses', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
       /** The SNS topics that its events come by; undefined: none do. */
       topicArns: optional('NOTIFY_SES_TOPIC_ARN', t.topicArns),
     }),
     sendgrid: block('email', 'sendgrid', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('sendgrid', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('sendgrid', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
       /** The public keys that its events are signed by, base64; undefined: it posts none. */
       webhookKeys: optional('NOTIFY_SENDGRID_WEBHOOK_KEY', credentials.sendGridWebhookKeys),
     }),
     acs: block('email', 'acs', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('acs', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('acs', required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
   }),
   sms: {
@@ -210,15 +211,15 @@ export const schema = {
   },
   /** By channel and user; a channel that is missing has no limit. */
   rateLimits: setting('NOTIFY_RATE_LIMITS', t.limitsByChannel, '', { feature: 'rate_limits' }),
-  /** Sends a second that the channel's provider allows; undefined: any number. */
-  sendRates: {
-    email: sendRate('EMAIL', 'email'),
-    sms: sendRate('SMS', 'sms'),
-    whatsapp: sendRate('WHATSAPP', 'whatsapp'),
-    web_push: sendRate('WEBPUSH', 'web_push'),
-    mobile_push: sendRate('MOBILEPUSH', 'mobile_push'),
-    webhook: sendRate('WEBHOOK'),
-    chat: sendRate('CHAT', 'chat'),
+  /** How each of a channel's providers is asked; undefined: as the dispatcher has it, and the provider. */
+  sending: {
+    email: sending('EMAIL', 'email'),
+    sms: sending('SMS', 'sms'),
+    whatsapp: sending('WHATSAPP', 'whatsapp'),
+    web_push: sending('WEBPUSH', 'web_push'),
+    mobile_push: sending('MOBILEPUSH', 'mobile_push'),
+    webhook: sending('WEBHOOK'),
+    chat: sending('CHAT', 'chat'),
   },
   /** 0: kept for ever. */
   retention: {
@@ -276,7 +277,15 @@ function phoneAccount(prefix: 'SMS' | 'WHATSAPP') {
   };
 }
 
-function sendRate(prefix: string, of?: keyof typeof knownProviders) {
-  const choice = of === undefined ? {} : { choice: { of } };
-  return optional(`NOTIFY_${prefix}_RATE`, t.positiveNumber, { feature: 'send_rates', ...choice });
+/** Numbers for each provider of a channel, or `ses=14,smtp=50` for those that are named. */
+function sending(prefix: string, of?: keyof typeof knownProviders) {
+  const limits = { feature: 'send_rates' as const, ...(of !== undefined && { choice: { of } }) };
+  return {
+    /** Sends a second. */
+    rate: optional(`NOTIFY_${prefix}_RATE`, t.byProvider(t.positiveNumber), limits),
+    /** Attempts under way at once. */
+    concurrency: optional(`NOTIFY_${prefix}_CONCURRENCY`, t.byProvider(t.integer(1, 1_000)), limits),
+    /** Of one attempt. */
+    timeoutMs: optional(`NOTIFY_${prefix}_TIMEOUT`, t.byProvider(t.attemptTimeout), limits),
+  };
 }

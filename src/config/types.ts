@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { ByProvider } from '../core/dispatcher/settings.ts';
 import { type Channel, channels } from '../core/glossary.ts';
 import { parseDuration } from './duration.ts';
 import { InvalidValue, quote } from './invalid.ts';
@@ -196,6 +197,37 @@ export const cidrs = fromText((value): readonly string[] =>
     throw new InvalidValue(`${quote(item)} is no network; write for example 10.0.0.0/8 or fd00::/8`);
   }),
 );
+
+/** The longest that one attempt may take: a delivery is given to another process when it takes longer than its lease. */
+const longestAttemptMs = 40_000;
+
+/** Milliseconds of one attempt. */
+export const attemptTimeout = fromText((value) => {
+  const ms = parseDuration(value);
+  if (ms >= 100 && ms <= longestAttemptMs) return ms;
+  throw new InvalidValue(`${quote(value)} is no time for an attempt; use 100ms to 40s`);
+});
+
+/** `14`, `ses=14,smtp=50` or `50,ses=14`: a number for each provider, and those that have one of their own by name. */
+export function byProvider(type: z.ZodType<number, string>): z.ZodType<ByProvider, string> {
+  return fromText((value) => {
+    let every: number | undefined;
+    const named: Record<string, number> = {};
+    for (const item of split(value)) {
+      const [, name, text = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(item) ?? [];
+      const parsed = type.safeParse(text);
+      if (!parsed.success) throw new InvalidValue(parsed.error.issues[0]?.message ?? 'is not right');
+      const key = name?.trim().toLowerCase();
+      if (key === undefined ? every !== undefined : Object.hasOwn(named, key))
+        throw new InvalidValue(
+          key === undefined ? 'has two values; name the provider of each' : `${quote(key)} is named twice`,
+        );
+      if (key === undefined) every = parsed.data;
+      else named[key] = parsed.data;
+    }
+    return { every, named };
+  });
+}
 
 /** An email sender: an address, or a name with the address in angle brackets. */
 export const mailbox = fromText((value) => {

@@ -11,6 +11,8 @@ export interface ChannelProvider {
   readonly name: string;
   /** Whether each destination is a server of its own, as with webhooks: that one of them is away says nothing of the others. */
   readonly isManyServers?: boolean;
+  /** Sends a second that it usually allows, where its documentation says so; an operator's own number wins. */
+  readonly usualRate?: number;
   /**
    * Hands one message over.
    * @throws DeliveryError; anything else counts as retryable
@@ -22,11 +24,27 @@ export interface ChannelProvider {
    * other: it could not be asked
    */
   check?(options: CheckOptions): Promise<Checked>;
-  /** Which provider a destination belongs to, where this one stands for several. Their names are in the log and in metrics. */
-  providerOf?(destination: string): ChannelProvider;
+  /**
+   * Whether it can send to a destination at all: FCM knows tokens of its own alone, and so does APNs. Asked where a channel has
+   * several providers.
+   */
+  takes?(destination: string): boolean;
   /** Knows what the provider posts to /v1/receipts/<name>; undefined: it posts nothing, or this is not set up. */
   readonly receipts?: ReceiptReader | undefined;
   close?(): Promise<void>;
+}
+
+/** Which providers are active, by channel, in the order in which they are asked. In-app always is: the inbox. */
+export type Providers = ReadonlyMap<Channel, readonly ChannelProvider[]>;
+
+/** Those that a destination may go by, in their order: each takes over from the one before. All of them where none takes it. */
+export function thoseFor<T extends Pick<ChannelProvider, 'takes'>>(
+  providers: readonly T[],
+  destination: string,
+): readonly T[] {
+  if (providers.length < 2) return providers;
+  const takers = providers.filter((provider) => provider.takes?.(destination) ?? true);
+  return takers.length > 0 ? takers : providers;
 }
 
 export interface ChannelMessage extends UserKey {

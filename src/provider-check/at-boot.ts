@@ -8,8 +8,11 @@ import { sentChannels, switchOf } from './channel-variables.ts';
  * @param signal ends it
  */
 export function reportProviders(core: FastifyInstance, logger: FastifyBaseLogger, signal: AbortSignal): void {
-  const { providers, openedProviders, ambient } = core;
-  const names = sentChannels.map((channel) => [channel, providers.get(channel)?.name] as const);
+  const { providers, ambient } = core;
+  const names = sentChannels.map((channel) => {
+    const all = providers.get(channel)?.map(({ name }) => name);
+    return [channel, all?.join()] as const;
+  });
   logger.info(
     {
       active: Object.fromEntries(names.filter(([, name]) => name !== undefined)),
@@ -19,7 +22,7 @@ export function reportProviders(core: FastifyInstance, logger: FastifyBaseLogger
     },
     'channels',
   );
-  for (const provider of openedProviders)
+  for (const provider of [...providers.values()].flat())
     void checkProvider(provider, ambient.clock, signal).then((report) => {
       if (signal.aborted) return;
       const isBad = report.state === 'rejected' || report.state === 'unreachable';

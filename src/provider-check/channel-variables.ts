@@ -27,8 +27,9 @@ function place(settings: Settings, within: Partial<Placed>): void {
     else if (!isVariable(node)) place(node, within);
     else {
       const { channel, provider } = { ...within, ...(node.choice && placeOf(node.choice)) };
-      if (channel !== undefined)
-        places.set(node.name, [...(places.get(node.name) ?? []), { channel, provider }]);
+      if (channel === undefined) continue;
+      for (const name of [node.name, node.own ?? []].flat())
+        places.set(name, [...(places.get(name) ?? []), { channel, provider }]);
     }
   }
 }
@@ -46,10 +47,11 @@ export const channelOf = (variable: string): SentChannel | undefined => places.g
 
 /** The variables that say how a provider is reached and with what credentials. */
 export function variablesOf(channel: string, provider: string): string[] {
-  const isRate = (name: string) => name.endsWith('_RATE');
+  const isLimit = (name: string) => /_(RATE|CONCURRENCY|TIMEOUT)$/.test(name);
   return [...places]
     .filter(
-      ([name, found]) => !isRate(name) && found.some((one) => one.channel === channel && fits(one, provider)),
+      ([name, found]) =>
+        !isLimit(name) && found.some((one) => one.channel === channel && fits(one, provider)),
     )
     .map(([name]) => name)
     .filter((name) => name !== switchOf(channel as SentChannel));

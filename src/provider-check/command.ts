@@ -32,7 +32,9 @@ export async function checkProviders(
   try {
     const { signal } = new AbortController();
     reports = await Promise.all(
-      app.openedProviders.map((provider) => checkProvider(provider, app.ambient.clock, signal)),
+      [...app.providers.values()]
+        .flat()
+        .map((provider) => checkProvider(provider, app.ambient.clock, signal)),
     );
   } finally {
     await app.close();

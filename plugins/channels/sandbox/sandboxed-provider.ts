@@ -25,10 +25,18 @@ export type OnDiverted = (
 
 /**
  * What of a provider has been thought of here. A member that is new to the contract does not compile until it is too: one that sends must
- * not be handed through. Not handed through are `providerOf`, since `send` finds its way without, and `close`, which is for whoever opened
- * the provider.
+ * not be handed through. Not handed through is `close`, which is for whoever opened the provider.
  */
-type Known = 'channel' | 'name' | 'isManyServers' | 'send' | 'check' | 'providerOf' | 'receipts' | 'close';
+type Known =
+  | 'channel'
+  | 'name'
+  | 'isManyServers'
+  | 'usualRate'
+  | 'takes'
+  | 'send'
+  | 'check'
+  | 'receipts'
+  | 'close';
 type Unknown = Record<Exclude<keyof ChannelProvider, Known>, never>;
 
 /** A provider behind the sandbox. */
@@ -36,6 +44,7 @@ export class SandboxedProvider implements ChannelProvider, Unknown {
   readonly channel: ChannelProvider['channel'];
   readonly name: string;
   readonly isManyServers: boolean;
+  readonly usualRate?: number;
   readonly check?: (options: CheckOptions) => Promise<Checked>;
   readonly receipts?: ReceiptReader;
   readonly #provider: ChannelProvider;
@@ -46,6 +55,7 @@ export class SandboxedProvider implements ChannelProvider, Unknown {
     this.channel = provider.channel;
     this.name = provider.name;
     this.isManyServers = provider.isManyServers === true;
+    if (provider.usualRate !== undefined) this.usualRate = provider.usualRate;
     const { check } = provider;
     if (check !== undefined) this.check = (options) => check.call(provider, options);
     const { receipts } = provider;
@@ -54,6 +64,10 @@ export class SandboxedProvider implements ChannelProvider, Unknown {
     this.#provider = provider;
     this.#sandbox = sandbox;
     this.#onDiverted = onDiverted;
+  }
+
+  takes(destination: string): boolean {
+    return this.#provider.takes?.(destination) ?? true;
   }
 
   async send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt> {

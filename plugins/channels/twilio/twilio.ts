@@ -34,7 +34,7 @@ type SdkHttpClient = NonNullable<ConstructorParameters<typeof twilio.Twilio>[2]>
 
 const standardEndpoint = 'https://api.twilio.com';
 /** As many as the SDK's own client has. */
-const connections = 20;
+const usualConnections = 20;
 /** Twilio's limit for a text, in characters (www.twilio.com/docs/messaging/api/message-resource, "body"). */
 const longestText = 1_600;
 const whatsAppPrefix = 'whatsapp:';
@@ -49,11 +49,20 @@ export class TwilioProvider implements ChannelProvider {
   readonly #settings: TwilioSettings;
   readonly #clock: Clock;
   readonly receipts: TwilioReceipts | undefined;
-  readonly #agent: Dispatcher = new Agent({ allowH2: false, connections });
+  readonly #agent: Dispatcher;
 
-  /** @throws where the account SID cannot be one */
-  constructor(channel: 'sms' | 'whatsapp', settings: TwilioSettings, clock: Clock) {
+  /**
+   * @param connections that are kept at most
+   * @throws where the account SID cannot be one
+   */
+  constructor(
+    channel: 'sms' | 'whatsapp',
+    settings: TwilioSettings,
+    clock: Clock,
+    connections = usualConnections,
+  ) {
     this.channel = channel;
+    this.#agent = new Agent({ allowH2: false, connections });
     this.#settings = settings;
     this.#clock = clock;
     const { authToken, publicUrl } = settings;

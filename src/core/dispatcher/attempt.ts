@@ -41,7 +41,6 @@ export async function attemptDelivery(
   options: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<AttemptResult> {
   const { clock } = ambient;
-  const chosen = provider.providerOf?.(delivery.destination) ?? provider;
   const startedAtMs = clock.now();
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -61,7 +60,7 @@ export async function attemptDelivery(
   let receipt: SendReceipt = { providerMessageId: '' };
   let failure: AttemptFailure | undefined;
   try {
-    const sent = chosen.send(
+    const sent = provider.send(
       {
         tenantId: notification.tenantId,
         userId: notification.userId,
@@ -82,7 +81,7 @@ export async function attemptDelivery(
   }
   const durationMs = Math.max(0, clock.now() - startedAtMs);
   const { providerMessageId, detail = '', diverted } = receipt;
-  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, detail, diverted, failure };
+  return { startedAtMs, durationMs, provider: provider.name, providerMessageId, detail, diverted, failure };
 }
 
 function failureOf(error: unknown): AttemptFailure {

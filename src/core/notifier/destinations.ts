@@ -5,7 +5,7 @@ import {
   type KnownDestinations,
   markedChannels,
 } from '../addresses.ts';
-import type { Providers } from '../dispatcher/attempts.ts';
+import type { Providers } from '../channel.ts';
 import type { Channel, Device, DeviceType, Reason } from '../glossary.ts';
 import type { NewDelivery, NewNotification } from '../store.ts';
 import type { NotifyCommand } from './command.ts';

@@ -1,7 +1,8 @@
 import { type DestinationLookUp, type KnownDestinations, markedChannels } from '../addresses.ts';
 import type { Ambient } from '../ambient.ts';
+import type { Providers } from '../channel.ts';
 import { announce } from '../dispatcher/announce.ts';
-import type { Attempts, Providers } from '../dispatcher/attempts.ts';
+import type { Attempts } from '../dispatcher/attempts.ts';
 import { errorCodes, invalidArgument, NotifyError, publicError, type Violation } from '../errors.ts';
 import type { Channel, Delivery, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';

@@ -1,6 +1,6 @@
 import type { KnownDestinations } from '../addresses.ts';
 import type { Ids } from '../ambient.ts';
-import type { Providers } from '../dispatcher/attempts.ts';
+import { type ChannelProvider, type Providers, thoseFor } from '../channel.ts';
 import { type Channel, channels } from '../glossary.ts';
 import type { NewDelivery } from '../store.ts';
 import type { NotifyCommand } from './command.ts';
@@ -34,18 +34,20 @@ export function planDeliveries(planned: Planned, providers: Providers, ids: Ids)
   const named = planned.channels.length > 0;
   const deliveries: NewDelivery[] = [];
   for (const channel of named ? planned.channels : channels) {
-    const provider = channel === 'in_app' ? inAppProvider : (providers.get(channel)?.name ?? '');
-    if (!named && provider === '') continue;
+    const ofChannel = providers.get(channel) ?? noProviders;
+    if (!named && channel !== 'in_app' && ofChannel.length === 0) continue;
     const found = destinationsOf(channel, userId, given?.[channel], known);
     if (!named && found.length === 0) continue;
     for (const destination of found.length > 0 ? found : ['']) {
+      const provider =
+        channel === 'in_app' ? inAppProvider : (thoseFor(ofChannel, destination)[0]?.name ?? '');
       const reason = destination === '' ? 'no_destination' : provider === '' ? 'no_provider' : '';
       deliveries.push({
         // the in-app delivery is the item: one id for both
         id: channel === 'in_app' ? id : ids.next(),
         channel,
         destination,
-        provider: providers.get(channel)?.providerOf?.(destination).name ?? provider,
+        provider,
         status: expired ? 'suppressed' : 'pending',
         reason: expired ? 'expired' : reason,
       });
@@ -53,3 +55,5 @@ export function planDeliveries(planned: Planned, providers: Providers, ids: Ids)
   }
   return deliveries;
 }
+
+const noProviders: readonly ChannelProvider[] = [];

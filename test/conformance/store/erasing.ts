@@ -35,7 +35,7 @@ export function erasing(ground: Ground): void {
       lease: ground.lease(),
       room: new Map([['email', 1_000]] as const),
       suspect: true,
-      graceMs: 0,
+      takeOver: true,
     };
     const { deliveries } = await ground.store.claimDeliveries(claim);
     return deliveries.filter(({ notification }) => notification.tenantId === tenantId).length;

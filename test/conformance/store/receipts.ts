@@ -50,7 +50,7 @@ export function receipts(ground: Ground, runs: number): void {
       lease,
       room: new Map([[channel, 500]]),
       suspect: true,
-      graceMs: 0,
+      takeOver: true,
     });
     return deliveries.some(({ notification }) => notification.id === stored.id);
   };
@@ -223,7 +223,7 @@ export function receipts(ground: Ground, runs: number): void {
               status: outcome,
               reason: 'late',
               providerMessageId: 'SM1',
-              attempt,
+              attempts: [attempt],
               leaseToken: mine.token,
               dueAtMs: outcome === 'pending' ? ground.now : 0n,
             };
@@ -284,7 +284,7 @@ export function receipts(ground: Ground, runs: number): void {
     it('lets an operator send again what was lost, and nothing else', async () => {
       const owner = ground.user();
       const [gone, here] = [await due(owner), await due(owner)];
-      await settle(gone, { attempt: ground.attempt({ provider: 'twilio' }) });
+      await settle(gone, { attempts: [ground.attempt({ provider: 'twilio' })] });
       await ground.ambient.clock.advance(1_000);
       await tell(gone, { ...lost, atMs: ground.now });
       await tell(here, {});

@@ -21,7 +21,7 @@ async function check(t: TestContext, env: Readonly<Record<string, string>>): Pro
   t.after(() => app.close());
   const { signal } = new AbortController();
   return Promise.all(
-    app.openedProviders.map((provider) => checkProvider(provider, app.ambient.clock, signal)),
+    [...app.providers.values()].flat().map((provider) => checkProvider(provider, app.ambient.clock, signal)),
   );
 }
 

@@ -31,14 +31,16 @@ export class AcsProvider implements ChannelProvider {
   readonly channel = 'email';
   readonly name = 'acs';
   readonly #from: Mailbox;
-  readonly #agent = apiAgent();
+  readonly #agent: ReturnType<typeof apiAgent>;
   readonly #client: EmailClient;
   readonly #settings: AcsSettings;
   readonly #clock: Clock;
 
-  constructor(from: Mailbox, settings: AcsSettings, clock: Clock) {
+  /** @param connections that are kept at most; undefined: the usual number */
+  constructor(from: Mailbox, settings: AcsSettings, clock: Clock, connections?: number) {
     const { apiKey, endpoint } = settings;
     this.#from = from;
+    this.#agent = apiAgent(connections);
     this.#settings = settings;
     this.#clock = clock;
     this.#client = new EmailClient(

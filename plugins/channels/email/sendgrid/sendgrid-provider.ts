@@ -38,11 +38,18 @@ export class SendGridProvider implements ChannelProvider {
   readonly #scopesUrl: URL;
   readonly #authorization: string;
   readonly #clock: Clock;
-  readonly #agent = apiAgent();
+  readonly #agent: ReturnType<typeof apiAgent>;
   readonly receipts: SendGridReceipts | undefined;
 
-  constructor(from: Mailbox, { apiKey, endpoint, webhookKeys }: SendGridSettings, clock: Clock) {
+  /** @param connections that are kept at most; undefined: the usual number */
+  constructor(
+    from: Mailbox,
+    { apiKey, endpoint, webhookKeys }: SendGridSettings,
+    clock: Clock,
+    connections?: number,
+  ) {
     this.#from = from;
+    this.#agent = apiAgent(connections);
     this.receipts = webhookKeys && new SendGridReceipts(webhookKeys, clock);
     this.#url = new URL(`${endpoint ?? defaultEndpoint}/v3/mail/send`);
     this.#scopesUrl = new URL(`${endpoint ?? defaultEndpoint}/v3/scopes`);

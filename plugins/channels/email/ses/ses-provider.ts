@@ -34,6 +34,8 @@ export interface SesSettings {
 
 export interface SesParts {
   readonly clock: Clock;
+  /** Kept at most; undefined: the usual number. */
+  readonly connections?: number | undefined;
   readonly subscribed: (topicArn: string) => void;
   /** How SNS is reached, where not as SES is. Closed by the provider. */
   readonly snsAgent?: Dispatcher;
@@ -43,15 +45,18 @@ export interface SesParts {
 export class SesProvider implements ChannelProvider {
   readonly channel = 'email';
   readonly name = 'ses';
+  /** What an account that has just left the sandbox is usually given; the account's own is in the SES console. */
+  readonly usualRate = 14;
   readonly #from: Mailbox;
-  readonly #agent = apiAgent();
+  readonly #agent: ReturnType<typeof apiAgent>;
   readonly #snsAgent: Dispatcher;
   readonly #client: SESv2Client;
   readonly receipts: SesReceipts | undefined;
 
-  constructor(from: Mailbox, settings: SesSettings, { clock, subscribed, snsAgent }: SesParts) {
+  constructor(from: Mailbox, settings: SesSettings, { clock, connections, subscribed, snsAgent }: SesParts) {
     const { region, apiKey, endpoint, topicArns } = settings;
     this.#from = from;
+    this.#agent = apiAgent(connections);
     this.#snsAgent = snsAgent ?? this.#agent;
     this.receipts =
       topicArns && new SesReceipts({ topicArns, clock, subscribed, dispatcher: this.#snsAgent });

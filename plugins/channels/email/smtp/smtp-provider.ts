@@ -12,8 +12,9 @@ import { mailOf } from '../mail.ts';
 import type { SmtpConnection } from './connection.ts';
 import { smtpRefusal } from './smtp-refusal.ts';
 
-/** Connections that stay open, and mails that one of them carries before it is replaced: what servers commonly allow. */
-const pool = { pool: true, maxConnections: 5, maxMessages: 100, maxRequeues: 0 } as const;
+/** Mails that a connection carries before it is replaced, and connections that stay open: what servers commonly allow. */
+const pool = { pool: true, maxMessages: 100, maxRequeues: 0 } as const;
+const usualConnections = 5;
 
 /** In milliseconds. The dispatcher's own limit for an attempt (30 s) comes on top; these name what did not answer. */
 export interface SmtpTimeouts {
@@ -86,9 +87,10 @@ export class SmtpProvider implements ChannelProvider {
   }
 }
 
-function open({ host, port, tls, login, trust }: SmtpConnection, timeouts: SmtpTimeouts) {
+function open({ host, port, tls, login, trust, connections }: SmtpConnection, timeouts: SmtpTimeouts) {
   return createTransport({
     ...pool,
+    maxConnections: connections ?? usualConnections,
     ...timeouts,
     host,
     port,

@@ -51,6 +51,10 @@ export class ApnsProvider implements ChannelProvider {
     this.#clock = clock;
   }
 
+  takes(destination: string): boolean {
+    return isApnsToken(destination);
+  }
+
   async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
     const { destination, content } = message;
     if (!isApnsToken(destination))

@@ -11,7 +11,7 @@ import {
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
 import { type Answer, exchange } from '../../http/exchange.ts';
-import type { OpenProvider } from '../../open.ts';
+import { connectionsFor, type OpenProvider } from '../../open.ts';
 import { isApnsToken } from '../apns-token.ts';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
 import { fcmMessage } from './message.ts';
@@ -25,7 +25,7 @@ export interface FcmSettings {
 }
 
 const googleEndpoint = 'https://fcm.googleapis.com';
-const connections = 16;
+const usualConnections = 16;
 
 /**
  * Firebase Cloud Messaging, HTTP v1 (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages). The destination is a
@@ -39,11 +39,20 @@ export class FcmProvider implements ChannelProvider {
   readonly #tokens: AccessTokens;
   readonly #clock: Clock;
 
-  constructor({ credentials, projectId, endpoint = googleEndpoint }: FcmSettings, clock: Clock) {
+  /** @param connections that are kept at most */
+  constructor(
+    { credentials, projectId, endpoint = googleEndpoint }: FcmSettings,
+    clock: Clock,
+    connections = usualConnections,
+  ) {
     this.#url = new URL(`${endpoint}/v1/projects/${encodeURIComponent(projectId)}/messages:send`);
     this.#http = new Agent({ connections, allowH2: false, connect: { timeout: 5_000 } });
     this.#tokens = new AccessTokens(credentials, this.#http, clock);
     this.#clock = clock;
+  }
+
+  takes(destination: string): boolean {
+    return !isApnsToken(destination);
   }
 
   async send({ destination, content }: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
@@ -86,7 +95,8 @@ function registrationToken(destination: string): string {
   });
 }
 
-export const openFcm: OpenProvider = async ({ ambient }, { mobilePush: { fcm } }) => {
+export const openFcm: OpenProvider = async ({ ambient }, config) => {
+  const { fcm } = config.mobilePush;
   if (fcm === undefined) throw new Error('NOTIFY_FCM_CREDENTIALS_JSON is not set');
-  return new FcmProvider(fcm, ambient.clock);
+  return new FcmProvider(fcm, ambient.clock, connectionsFor(config, 'mobile_push', 'fcm'));
 };
