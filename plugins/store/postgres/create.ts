@@ -8,6 +8,7 @@ import type { Database } from './database.ts';
 import type { CreateCall, Draft } from './drafts.ts';
 import { publicFailure, troubleOf } from './errors.ts';
 import { expireLocked } from './expiry.ts';
+import { heldUsers } from './held-users.ts';
 import { insertItems } from './insert-items.ts';
 import { countersOf } from './item-keys.ts';
 import { answerRepeats } from './repeats.ts';
@@ -27,7 +28,7 @@ FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::smallint[], $6::
 
 /**
  * Stores the rows of some calls in one transaction; where a row does not fit, the calls are stored one by one, and the rows
- * of that call by halves, until it stands alone.
+ * of that call by halves, until it stands alone. Rows of users whom somebody else keeps locked fail without the rest.
  * @returns the outcomes of each call
  */
 export async function createCalls(
@@ -39,7 +40,9 @@ export async function createCalls(
   try {
     outcomes = await createDrafts(db, calls, now);
   } catch (error) {
-    if (troubleOf(error) !== 'row') throw error;
+    const trouble = troubleOf(error);
+    if (trouble === 'lock') return createFree(db, calls, now, error);
+    if (trouble !== 'row') throw error;
     const [only] = calls;
     if (only !== undefined && calls.length === 1) return [await createHalves(db, only, now, error)];
     const results: CreateOutcome[][] = [];
@@ -75,6 +78,34 @@ async function createHalves(
 }
 
 /**
+ * Stores what of some calls is not kept from it by another transaction, after a wait for that was in vain.
+ * @returns the outcomes of each call, in which the others' rows are refused
+ */
+async function createFree(
+  db: Database,
+  calls: readonly CreateCall[],
+  now: () => number,
+  error: unknown,
+): Promise<CreateOutcome[][]> {
+  const held = await heldUsers(
+    db,
+    calls.flatMap(({ rows }) => rows),
+  );
+  const isHeld = (row: NewNotification) => held.has(userKey(row));
+  const free = calls.map(({ rows, lease }) => ({ rows: rows.filter((row) => !isHeld(row)), lease }));
+  // nobody is held any more, or everybody is: what was tried failed
+  if (held.size === 0 || free.every(({ rows }) => rows.length === 0)) throw error;
+  const outcomes = await createCalls(db, free, now);
+  return calls.map(({ rows }, i) => {
+    let next = 0;
+    return rows.map((row) => {
+      if (isHeld(row)) return { error: publicFailure(error) };
+      return outcomes[i]?.[next++] ?? { error: publicFailure(error) };
+    });
+  });
+}
+
+/**
  * In-app alone, which most batches are, is committed together with its only statement. Repeats are answered after it then, in
  * a transaction of their own.
  */
@@ -90,24 +121,20 @@ async function createDrafts(
     batch = calls.flatMap((call) => drafts(call, nowMs));
     return createRows(tx, batch, nowMs);
   });
-  if (outcomes.includes(undefined))
-    await db.transaction(async (tx) => {
-      const users = await lockUsers(
-        tx,
-        batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
-        'skip',
-      );
-      await answerRepeats(tx, batch, outcomes, users, nowMs);
-    });
+  if (!outcomes.includes(undefined)) return outcomes as CreateOutcome[];
+  await db.transaction(async (tx) => {
+    const users = await lockUsers(
+      tx,
+      batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
+      'skip',
+    );
+    await answerRepeats(tx, batch, outcomes, users, nowMs);
+  });
   // what is still without an answer was erased between the two, and is new now
-  const gone = batch.flatMap((_, i) => (outcomes[i] === undefined ? [i] : []));
-  if (gone.length > 0) {
-    const again = gone.flatMap((i) => batch[i] ?? []).map(({ row, lease }) => ({ rows: [row], lease }));
-    (await createDrafts(db, again, now)).forEach((outcome, at) => {
-      outcomes[gone[at] ?? -1] = outcome;
-    });
-  }
-  return outcomes as CreateOutcome[];
+  const erased = batch.filter((_, i) => outcomes[i] === undefined);
+  const again = erased.map(({ row, lease }) => ({ rows: [row], lease }));
+  const anew = again.length > 0 ? await createDrafts(db, again, now) : [];
+  return outcomes.map((outcome) => outcome ?? anew.shift()) as CreateOutcome[];
 }
 
 /** @returns undefined for a repeat that is still to be answered */

@@ -294,7 +294,7 @@ describe('the limit of bytes', () => {
     await store.putRecipients([record('x'.repeat(1_000))], ground.now);
     assert.equal(used - store.usedBytes, 2_000, 'a record takes the place of the one before');
     const full = { name: 'NotifyError', code: 'resource_exhausted' };
-    await assert.rejects(store.putRecipients([record('x'.repeat(9_000))], ground.now), full);
+    await assert.rejects(store.putRecipients([record('x'.repeat(10_000))], ground.now), full);
     assert.equal((await store.getRecipient(owner)).addresses.chat?.length, 1_000);
     await ground.add(owner, { deliveries: [ground.inApp(owner), ground.email()] });
     await store.registerDevice(ground.device(owner));
