@@ -14,6 +14,8 @@
  * - **lease**: who may attempt a delivery, and until when nobody else does.
  * - **backoff**: the pause before a delivery is tried again. **horizon**: how long it is tried at all.
  * - **provider**: one way to send on a channel. **channel**: the kind.
+ * - **record**: what a backend has us keep about a user: addresses, locale, time zone, attributes.
+ * - **dead address**: one where nobody is reached any more; its **mark** is of one tenant and channel.
  * - **device**: a push endpoint, one per (tenant, user, device type, device id).
  * - **session**: one live stream of one user.
  * - **hint**: a data-change event; repeated to a session until acknowledged, never stored.
