@@ -9,13 +9,15 @@
  * - **version**: the user's second counter, one up with every change of the inbox.
  * - **delivery**: one (notification, channel, destination) and what became of it.
  * - **attempt**: one try of a provider to send a delivery. **outcome**: what became of a delivery by that.
- * - **receipt**: what a provider says of a delivery after it took it. **mark**: what a message carries so that its receipts find back.
+ * - **receipt**: what a provider says of a delivery after it took it. **tag**: what a message carries so that its receipts find back.
  * - **due**: the time from which a delivery is attempted, or an item appears, comes back or expires.
  * - **outbox**: the deliveries that are due. **dispatcher**: drains it.
  * - **lease**: who may attempt a delivery, and until when nobody else does.
  * - **backoff**: the pause before a delivery is tried again. **horizon**: how long it is tried at all.
  * - **provider**: one way to send on a channel. **channel**: the kind. **lane**: the way to one provider, which holds back what it
  *   would not bear.
+ * - **record**: what a backend has us keep about a user: addresses, locale, time zone, attributes.
+ * - **dead address**: one where nobody is reached any more; its **mark** is of one tenant and channel.
  * - **device**: a push endpoint, one per (tenant, user, device type, device id).
  * - **session**: one live stream of one user.
  * - **hint**: a data-change event; repeated to a session until acknowledged, never stored.

@@ -2,7 +2,6 @@ import { parse } from 'node:querystring';
 import twilio from 'twilio';
 import type { Clock } from '../../../src/core/ambient.ts';
 import { codes } from '../../../src/core/channel.ts';
-import { type Marked, marksOf, readMarks } from '../../../src/core/receipts/marks.ts';
 import {
   type Callback,
   headerOf,
@@ -11,6 +10,7 @@ import {
   unsigned,
 } from '../../../src/core/receipts/reader.ts';
 import type { Receipt, ReceiptKind } from '../../../src/core/receipts/receipt.ts';
+import { readTags, type Tagged, tagsOf } from '../../../src/core/receipts/tags.ts';
 import { knownError } from './error-codes.ts';
 
 type Channel = 'sms' | 'whatsapp';
@@ -34,8 +34,8 @@ export class TwilioReceipts implements ReceiptReader {
   }
 
   /** Where Twilio is to tell what became of a message. */
-  urlFor(message: Marked): string {
-    const { tenant, item, delivery } = marksOf(message);
+  urlFor(message: Tagged): string {
+    const { tenant, item, delivery } = tagsOf(message);
     const query = `channel=${this.#channel}&tenant=${tenant}&item=${item}&delivery=${delivery}`;
     return `${this.#publicUrl}/v1/receipts/twilio?${query}`;
   }
@@ -45,12 +45,12 @@ export class TwilioReceipts implements ReceiptReader {
     if (signature === '') throw unsigned('X-Twilio-Signature');
     const url = `${this.#publicUrl}${callback.target}`;
     const form = parse(callback.body.toString('utf8'));
-    const { channel, ...marks } = parse(callback.target.slice(callback.target.indexOf('?') + 1));
+    const { channel, ...tags } = parse(callback.target.slice(callback.target.indexOf('?') + 1));
     if (channel !== this.#channel || !twilio.validateRequest(this.#authToken, signature, url, form))
       throw refused(
         'the signature is not that of Twilio for this address; is NOTIFY_PUBLIC_URL where it posts to?',
       );
-    const of = readMarks({ tenant: marks.tenant, item: marks.item, delivery: marks.delivery });
+    const of = readTags({ tenant: tags.tenant, item: tags.item, delivery: tags.delivery });
     const status = String(form.MessageStatus ?? form.SmsStatus ?? '');
     const kind = kinds.get(status);
     if (of === undefined || kind === undefined) return [];

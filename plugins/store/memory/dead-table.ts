@@ -45,7 +45,9 @@ export class DeadTable {
   revive(address: Address, atMs: EpochMs): boolean {
     const mark = this.#find(address);
     if (mark === undefined || mark.revivedAtMs !== undefined) return false;
-    this.#tenants.get(address.tenantId)?.set(keyOf(address), { ...mark, address: '', revivedAtMs: atMs });
+    // a mark by a clock that is ahead of ours is not to come back
+    const revivedAtMs = atMs > mark.atMs ? atMs : mark.atMs;
+    this.#tenants.get(address.tenantId)?.set(keyOf(address), { ...mark, address: '', revivedAtMs });
     return true;
   }
 

@@ -121,24 +121,20 @@ async function createDrafts(
     batch = calls.flatMap((call) => drafts(call, nowMs));
     return createRows(tx, batch, nowMs);
   });
-  if (outcomes.includes(undefined))
-    await db.transaction(async (tx) => {
-      const users = await lockUsers(
-        tx,
-        batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
-        'skip',
-      );
-      await answerRepeats(tx, batch, outcomes, users, nowMs);
-    });
+  if (!outcomes.includes(undefined)) return outcomes as CreateOutcome[];
+  await db.transaction(async (tx) => {
+    const users = await lockUsers(
+      tx,
+      batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
+      'skip',
+    );
+    await answerRepeats(tx, batch, outcomes, users, nowMs);
+  });
   // what is still without an answer was erased between the two, and is new now
-  const gone = batch.flatMap((_, i) => (outcomes[i] === undefined ? [i] : []));
-  if (gone.length > 0) {
-    const again = gone.flatMap((i) => batch[i] ?? []).map(({ row, lease }) => ({ rows: [row], lease }));
-    (await createDrafts(db, again, now)).forEach((outcome, at) => {
-      outcomes[gone[at] ?? -1] = outcome;
-    });
-  }
-  return outcomes as CreateOutcome[];
+  const erased = batch.filter((_, i) => outcomes[i] === undefined);
+  const again = erased.map(({ row, lease }) => ({ rows: [row], lease }));
+  const anew = again.length > 0 ? await createDrafts(db, again, now) : [];
+  return outcomes.map((outcome) => outcome ?? anew.shift()) as CreateOutcome[];
 }
 
 /** @returns undefined for a repeat that is still to be answered */

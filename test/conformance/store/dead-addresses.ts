@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import type { Address, DeadAddress, DeadAddressPlace } from '../../../src/core/addresses.ts';
 import { at, type Ground, parallel } from './ground.ts';
 
@@ -123,6 +124,15 @@ export function deadAddresses(ground: Ground): void {
       assert.deepEqual(await list(tenantId), [{ ...address, reason: 'bounced', atMs: 2_001n }]);
     });
 
+    it('stay alive though the clock that told of them is ahead', async () => {
+      const address = email(ground.user().tenantId);
+      const ahead = { ...address, atMs: 5_000n };
+      await mark(ahead);
+      await put(address, 2_000n);
+      await mark(ahead);
+      assert.deepEqual(await reasonsOf(address), [undefined]);
+    });
+
     it('keep the latest mark, in whatever order marks come and however often', async () => {
       const { tenantId } = ground.user();
       const marks = [
@@ -176,6 +186,47 @@ export function deadAddresses(ground: Ground): void {
         chats,
         all.filter(({ channel }) => channel === 'chat'),
       );
+    });
+
+    it('are what a simple model says, after any sequence of calls', async () => {
+      const step = fc.record({
+        kind: fc.constantFrom('mark', 'put', 'revive'),
+        address: fc.constantFrom('a@example.org', 'A@example.org', 'b@example.org'),
+        atMs: fc.bigInt({ min: 1n, max: 6n }),
+        reason: fc.constantFrom('bounced', 'complained'),
+      });
+      const property = fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const { tenantId } = ground.user();
+        const model = new Map<string, { atMs: bigint; reason: string; revivedAtMs?: bigint }>();
+        for (const { kind, address, atMs, reason } of steps) {
+          const key = address.toLowerCase();
+          const known = model.get(key);
+          const isDead = known !== undefined && known.revivedAtMs === undefined;
+          if (kind === 'mark') {
+            await mark({ ...email(tenantId, address), atMs, reason });
+            if (known === undefined || atMs > (known.revivedAtMs ?? known.atMs))
+              model.set(key, { atMs, reason });
+            continue;
+          }
+          if (kind === 'put') await put(email(tenantId, address), atMs);
+          else assert.equal(await ground.store.reviveAddress(email(tenantId, address), atMs), isDead);
+          if (isDead) model.set(key, { ...known, revivedAtMs: atMs > known.atMs ? atMs : known.atMs });
+        }
+        const dead = [...model].filter(([, { revivedAtMs }]) => revivedAtMs === undefined);
+        const listed = (await list(tenantId, { limit: 1 })).map(({ address, ...rest }) => [
+          address.toLowerCase(),
+          rest.atMs,
+          rest.reason,
+        ]);
+        const expected = dead.map(([key, { atMs, reason }]) => [key, atMs, reason]);
+        assert.deepEqual(new Set(listed.map(String)), new Set(expected.map(String)));
+        const asked = ['a@example.org', 'b@example.org'];
+        assert.deepEqual(
+          await reasonsOf(...asked.map((address) => email(tenantId, address))),
+          asked.map((address) => dead.find(([key]) => key === address)?.[1].reason),
+        );
+      });
+      await fc.assert(property, { numRuns: 40 });
     });
 
     it('are marked and revived by many at once', async () => {

@@ -3,21 +3,21 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { DeadAddress } from '../../../src/core/addresses.ts';
 import { NotifyError } from '../../../src/core/errors.ts';
-import { marksOf, readMarks } from '../../../src/core/receipts/marks.ts';
 import type { ReceiptReader } from '../../../src/core/receipts/reader.ts';
 import type { Receipt } from '../../../src/core/receipts/receipt.ts';
 import { Receipts } from '../../../src/core/receipts/receipts.ts';
+import { readTags, tagsOf } from '../../../src/core/receipts/tags.ts';
 
-describe('the marks of a delivery', () => {
+describe('the tags of a delivery', () => {
   it('lead back to it, of plain letters whatever the tenant is called', () => {
     const tenantId = fc
       .string({ unit: 'binary', minLength: 1 })
       .filter((text) => text.isWellFormed() && !text.includes('\0'));
     fc.assert(
       fc.property(tenantId, fc.uuid(), fc.uuid(), (tenantId, id, deliveryId) => {
-        const marks = marksOf({ tenantId, id, deliveryId });
-        for (const mark of Object.values(marks)) assert.match(mark, /^[\w-]+$/);
-        assert.deepEqual(readMarks(marks), { tenantId, id, deliveryId });
+        const tags = tagsOf({ tenantId, id, deliveryId });
+        for (const tag of Object.values(tags)) assert.match(tag, /^[\w-]+$/);
+        assert.deepEqual(readTags(tags), { tenantId, id, deliveryId });
       }),
     );
   });
@@ -35,7 +35,7 @@ describe('the marks of a delivery', () => {
       { delivery: undefined },
       { delivery: `${id}'` },
     ])
-      assert.equal(readMarks({ tenant: 'ZGVtbw', item: id, delivery: id, ...wrong }), undefined);
+      assert.equal(readTags({ tenant: 'ZGVtbw', item: id, delivery: id, ...wrong }), undefined);
   });
 });
 

@@ -57,7 +57,7 @@ export class SendGridProvider implements ChannelProvider {
     this.#clock = clock;
   }
 
-  /** SendGrid has no idempotency key; the delivery's marks go along for its events. */
+  /** SendGrid has no idempotency key; the delivery's tags go along for its events. */
   async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
     const answer = await exchange(this.#agent, {
       url: this.#url,

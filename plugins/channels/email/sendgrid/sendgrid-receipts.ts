@@ -1,6 +1,5 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Clock } from '../../../../src/core/ambient.ts';
-import { type Marked, marksOf, readMarks } from '../../../../src/core/receipts/marks.ts';
 import {
   type Callback,
   checkAge,
@@ -11,6 +10,7 @@ import {
   unsigned,
 } from '../../../../src/core/receipts/reader.ts';
 import type { Receipt } from '../../../../src/core/receipts/receipt.ts';
+import { readTags, type Tagged, tagsOf } from '../../../../src/core/receipts/tags.ts';
 
 const signatureHeader = 'X-Twilio-Email-Event-Webhook-Signature';
 const timestampHeader = 'X-Twilio-Email-Event-Webhook-Timestamp';
@@ -19,8 +19,8 @@ const timestampHeader = 'X-Twilio-Email-Event-Webhook-Timestamp';
 const longestAgeMs = 600_000;
 
 /** What a mail carries so that its events find back; SendGrid hands them out as members of each event. */
-export const customArgsOf = (message: Marked): Readonly<Record<string, string>> => {
-  const { tenant, item, delivery } = marksOf(message);
+export const customArgsOf = (message: Tagged): Readonly<Record<string, string>> => {
+  const { tenant, item, delivery } = tagsOf(message);
   return { notify_tenant: tenant, notify_item_id: item, notify_delivery_id: delivery };
 };
 
@@ -70,7 +70,7 @@ function eventsOf(body: Buffer): readonly Event[] {
 }
 
 function receiptOf(event: Event, nowMs: number): Receipt[] {
-  const of = readMarks({
+  const of = readTags({
     tenant: event.notify_tenant,
     item: event.notify_item_id,
     delivery: event.notify_delivery_id,

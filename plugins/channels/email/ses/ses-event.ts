@@ -1,14 +1,14 @@
-import { type Marked, marksOf, readMarks } from '../../../../src/core/receipts/marks.ts';
 import type { Receipt } from '../../../../src/core/receipts/receipt.ts';
+import { readTags, type Tagged, tagsOf } from '../../../../src/core/receipts/tags.ts';
 import { objectOf } from '../json.ts';
 
-/** SES takes no longer value of a tag; a tenant's mark may be longer, and is cut into several. */
+/** SES takes no longer value of a tag; a tenant's may be longer, and is cut into several. */
 const longestTag = 256;
 const tenantTag = (part: number): string => (part === 0 ? 'notify_tenant' : `notify_tenant_${part + 1}`);
 
 /** What a mail carries so that its events find back, as SES's message tags. */
-export function tagsOf(message: Marked): { readonly Name: string; readonly Value: string }[] {
-  const { tenant, item, delivery } = marksOf(message);
+export function emailTagsOf(message: Tagged): { readonly Name: string; readonly Value: string }[] {
+  const { tenant, item, delivery } = tagsOf(message);
   const parts = tenant.match(new RegExp(`.{1,${longestTag}}`, 'g')) ?? [];
   return [
     { Name: 'notify_delivery_id', Value: delivery },
@@ -92,12 +92,12 @@ function statusOf({ bouncedRecipients }: Members): string | undefined {
   return typeof status === 'string' && /^[245]\.\d{1,3}\.\d{1,3}$/.test(status) ? status : undefined;
 }
 
-function deliveryOf(tags: Members): Marked | undefined {
+function deliveryOf(tags: Members): Tagged | undefined {
   // each tag has a list of values
   const tag = (name: string): unknown => [tags[name]].flat()[0];
   let tenant = '';
   for (let part = 0; typeof tag(tenantTag(part)) === 'string'; part++) tenant += String(tag(tenantTag(part)));
-  return readMarks({ tenant, item: tag('notify_item_id'), delivery: tag('notify_delivery_id') });
+  return readTags({ tenant, item: tag('notify_item_id'), delivery: tag('notify_delivery_id') });
 }
 
 const membersOf = (value: unknown): Members =>

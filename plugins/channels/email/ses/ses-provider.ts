@@ -19,7 +19,7 @@ import { headerMailbox, type Mailbox } from '../address.ts';
 import { apiAgent } from '../api-agent.ts';
 import { type Mail, mailOf } from '../mail.ts';
 import { credentials, later, misconfigured } from '../refusals.ts';
-import { tagsOf } from './ses-event.ts';
+import { emailTagsOf } from './ses-event.ts';
 import { sesHandler } from './ses-handler.ts';
 import { SesReceipts } from './ses-receipts.ts';
 
@@ -70,7 +70,7 @@ export class SesProvider implements ChannelProvider {
     });
   }
 
-  /** SES has no idempotency key; the delivery's marks go along as tags, for its events. */
+  /** SES has no idempotency key; the delivery's tags go along, for its events. */
   async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
     const command = new SendEmailCommand(inputOf(mailOf(message, this.#from), message));
     try {
@@ -149,6 +149,6 @@ function inputOf(
         Headers: Object.entries(headers).map(([Name, Value]) => ({ Name, Value })),
       },
     },
-    EmailTags: tagsOf(message),
+    EmailTags: emailTagsOf(message),
   };
 }
