@@ -11,6 +11,7 @@ import {
 } from './calls.js';
 import { boot, byId, enumWord, int64, make, setText, shorten } from './dom.js';
 import { identityProblem, nameProblem, pageFor, setUpIdentity, tenant, token, user } from './identity.js';
+import { setUpPush } from './push.js';
 import { announce, problems, setProblem, showNote } from './telling.js';
 
 // ---------------------------------------------------------------- the inbox
@@ -1053,12 +1054,13 @@ function setUpWays() {
     const input = make('input', {
       className: 'control',
       id: `address-${channel}`,
-      value,
+      // a real provider knows nobody of these names
+      value: hasDevices && boot.providers[channel] !== 'test' ? '' : value,
       inputMode,
       autocomplete: 'off',
       autocapitalize: 'none',
       spellcheck: false,
-      placeholder: hasDevices ? 'empty: the devices that the user registered' : 'no address',
+      placeholder: hasDevices ? 'empty: all their devices' : 'no address',
       data: { testid: `address-${channel}` },
     });
     const words = boot.providers[channel] === 'test' ? address : `${address}, by ${boot.providers[channel]}`;
@@ -1788,6 +1790,7 @@ if (identityProblem) {
   troubleSoon();
   loadInbox();
   render();
+  setUpPush();
   addEventListener('online', tryNow);
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden && stream.state === 'reconnecting' && stream.source === undefined) tryNow();
