@@ -8,6 +8,8 @@ import type { Addresses, Order, Report } from './providers/messages.ts';
 
 /** As many as take some seconds, after one round to warm up. */
 const rounds = 3;
+/** All of them within the 30 s that an attempt may take: then the provider that hangs counts as down, and costs nothing more. */
+const hangingPairs = 8;
 
 /** Every provider with a fast local server, each in a process of its own, and what the others lose while one hangs. */
 export async function benchProviders(): Promise<Figure[]> {
@@ -77,22 +79,26 @@ async function besideOneThatHangs(at: Addresses): Promise<Figure> {
   const env = { ...webhook, ...fcm(at), ...hangingSms(at) };
   const [well, ill] = [await startSender(env), await startSender(env)];
   try {
-    const others = [order('webhook', 5_000, hooks(at)), order('mobile_push', 5_000, ['cReg:APA91b-token'])];
+    const others = [order('webhook', 3_000, hooks(at)), order('mobile_push', 3_000, ['cReg:APA91b-token'])];
     await well.run(others);
     await ill.run(others);
     await ill.run([{ ...order('sms', 2_000, ['+15550100123']), isMeasured: false }]);
-    const alone: Report[] = [];
-    const beside: Report[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      alone.push(await well.run(others));
-      beside.push(await ill.run(others));
+    const rateOf = ({ sent }: Report) => sent.reduce((sum, { perSecond }) => sum + perSecond, 0);
+    const pairs: { readonly alone: number; readonly beside: number }[] = [];
+    for (let pair = 0; pair < hangingPairs; pair += 1) {
+      // whoever comes second finds the machine as warm as it will be
+      const isFirst = pair % 2 === 0;
+      const early = rateOf(await (isFirst ? well : ill).run(others));
+      const late = rateOf(await (isFirst ? ill : well).run(others));
+      pairs.push(isFirst ? { alone: early, beside: late } : { alone: late, beside: early });
     }
-    const rate = (reports: readonly Report[]) =>
-      median(reports.map(({ sent }) => sent.reduce((sum, { perSecond }) => sum + perSecond, 0)));
-    const share = rate(beside) / rate(alone);
+    const share = median(pairs.map(({ alone, beside }) => beside / alone));
+    const [alone, beside] = (['alone', 'beside'] as const).map((which) =>
+      median(pairs.map((pair) => pair[which])).toFixed(0),
+    );
     return {
       name: 'webhook and FCM while the SMS provider hangs, against without it',
-      value: `${(share * 100).toFixed(0)} % (${rate(beside).toFixed(0)}/s against ${rate(alone).toFixed(0)}/s; load average ${loadAverage()})`,
+      value: `${(share * 100).toFixed(0)} % (${beside}/s against ${alone}/s; load average ${loadAverage()})`,
       target: 'at least 90 %',
       met: share >= 0.9,
     };

@@ -207,6 +207,31 @@ describe('web push', () => {
     assert.deepEqual(await notify(bob), { delivered: 1, pending: 0, failed: 0 });
   });
 
+  it('says once that push services do not take the keys, not for each message, and when they do again', async () => {
+    const said = () => log.lines().filter(({ msg }) => String(msg).startsWith('web_push_keys'));
+    const before = said().length;
+    const users = Array.from({ length: 12 }, user);
+    for (const one of users) await subscribe(one);
+    pushService.play({ status: 403 });
+    for (const one of users.slice(0, 4)) await notify(one);
+    assert.equal(said().length, before, 'a few browsers may have subscribed with other keys');
+    for (const one of users) assert.deepEqual(await notify(one), { delivered: 0, pending: 1, failed: 0 });
+    assert.deepEqual(
+      said()
+        .slice(before)
+        .map(({ level, msg }) => [level, String(msg).split(':')[0]]),
+      [['ERROR', 'web_push_keys_rejected']],
+    );
+    pushService.play(accepted);
+    for (const one of users.slice(0, 3)) await notify(one);
+    assert.deepEqual(
+      said()
+        .slice(before + 1)
+        .map(({ msg }) => msg),
+      ['web_push_keys_accepted'],
+    );
+  });
+
   for (const [answer, counts, reason] of [
     [{ status: 400 }, { delivered: 0, pending: 0, failed: 1 }, 'http_400'],
     [{ status: 413 }, { delivered: 0, pending: 0, failed: 1 }, 'http_413'],
