@@ -1060,7 +1060,7 @@ function setUpWays() {
       autocomplete: 'off',
       autocapitalize: 'none',
       spellcheck: false,
-      placeholder: hasDevices ? 'empty: all their devices' : 'no address',
+      placeholder: hasDevices ? 'empty: the devices that the user registered' : 'no address',
       data: { testid: `address-${channel}` },
     });
     const words = boot.providers[channel] === 'test' ? address : `${address}, by ${boot.providers[channel]}`;
