@@ -8,6 +8,7 @@ import {
   codes,
   DeliveryError,
   deadDestination,
+  type RenderedContent,
   type SendReceipt,
 } from '../../src/core/channel.ts';
 import type { Content } from '../../src/core/glossary.ts';
@@ -117,6 +118,7 @@ export function channelConformance(
         over: {
           destination?: string;
           content?: Partial<Content>;
+          rendered?: RenderedContent;
           signal?: AbortSignal;
           again?: boolean;
         } = {},
@@ -131,6 +133,7 @@ export function channelConformance(
           destination: over.destination ?? subject.destination(base),
           createdAtMs: BigInt(clock.now()),
           content: { ...content, ...over.content },
+          rendered: over.rendered,
         };
         return provider.send(message, {
           signal: over.signal ?? new AbortController().signal,
@@ -366,6 +369,7 @@ export function channelConformance(
           actionUrl: evil,
           iconUrl: evil,
           actions: [{ label: evil, url: evil }],
+          data: JSON.stringify({ [evil]: evil }),
         },
       });
       assert.equal(server.received.length, 1);
@@ -375,6 +379,18 @@ export function channelConformance(
       if (subject.titleIsOneLine)
         assert.ok(text.includes(evil) && !text.startsWith(evil), 'the body as it was');
       else assert.equal(text.split(evil).length, 3, 'title and body as they were');
+    });
+
+    it('lets no line break of what is said for the channel alone become one', async (t) => {
+      const { server, send, understood } = await ground(t);
+      const evil = 'x\r\nX-Injected: 1\r\nBcc: eve@example.org\r\n\r\n.\r\nRCPT TO:<eve@example.org>\r\n';
+      const replyTo = `Eve <eve@example.org>\r\nX-Injected: 1`;
+      await send({ rendered: { subject: evil, body: evil, html: `<p>${evil}</p>`, replyTo } });
+      const [request, second] = server.received;
+      assert.ok(request && second === undefined);
+      for (const header of ['x-injected', 'bcc']) assert.equal(wire.headerOf(request, header), undefined);
+      // to nobody else either
+      assert.equal(understood().length, 1);
     });
 
     it('refuses a destination that is none, without asking', async (t) => {
