@@ -1,4 +1,5 @@
 import {
+  constants,
   createSecureServer,
   createServer,
   type Http2SecureServer,
@@ -31,9 +32,6 @@ export interface Http2Reply {
 
 /** `refuse` says that it has not looked at the request (RFC 9113 §8.7). */
 export type Http2Answer = Http2Reply | Fault<Http2Reply> | 'refuse';
-
-/** RFC 9113 §7. */
-const refusedStream = 7;
 
 /** A real HTTP/2 server whose answers a test writes. */
 export class ScriptedHttp2 implements ProviderServer<Http2Received, Http2Reply> {
@@ -100,7 +98,7 @@ export class ScriptedHttp2 implements ProviderServer<Http2Received, Http2Reply> 
       this.#socketOf(stream)?.resetAndDestroy();
       return;
     }
-    if (answer === 'refuse') return stream.close(refusedStream);
+    if (answer === 'refuse') return stream.close(constants.NGHTTP2_REFUSED_STREAM);
     if ('status' in answer) {
       const body = begin(stream, headers, answer);
       stream.end(body);
@@ -110,7 +108,8 @@ export class ScriptedHttp2 implements ProviderServer<Http2Received, Http2Reply> 
     const reply = isHalf ? answer.half_body : answer.hang_body;
     const body = Buffer.from(begin(stream, headers, reply) || 'never whole');
     stream.write(body.subarray(0, body.length / 2), () => {
-      if (isHalf) this.#socketOf(stream)?.destroySoon();
+      // close would end it in order first
+      if (isHalf) stream.destroy(new Error('half is enough'));
     });
   }
 
