@@ -7,7 +7,7 @@ import { createECDH } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { launchChromium, noChromium } from '../support/browser.ts';
-import { build } from '../support/build.ts';
+import { as, build, call } from '../support/build.ts';
 import { ScriptedServer } from '../support/scripted-server.ts';
 import { subscriber } from '../support/web-push.ts';
 import type { PlaygroundPage } from './page.ts';
@@ -194,6 +194,28 @@ describe('push to a browser from the playground', { skip: noChromium }, () => {
     const { delivered, pending } = await tab.send({ title: 'to nobody' });
     assert.deepEqual([delivered, pending], [0, 1]);
     assert.equal(pushService.received.length, 0);
+  });
+
+  it('is registered again on the next visit: a service that keeps all in memory forgets it', async (t) => {
+    const { tab, allow, playPushService, start, pushService, origin } = await open(t);
+    await allow();
+    await playPushService();
+    await start();
+    await tab.at('push-button').click();
+    await waitForPush(tab, 'on');
+    const deviceId = await tab.page.evaluate("JSON.parse(localStorage['notify-playground-push']).deviceId");
+    const forgotten = await call(
+      origin,
+      'notify.v1.InboxService/UnregisterPushToken',
+      { deviceType: 'DEVICE_TYPE_BROWSER', deviceId },
+      as('alice'),
+    );
+    assert.equal(forgotten.status, 200);
+    await tab.page.reload();
+    await waitForPush(tab, 'on');
+    await tab.chooseWays({ web_push: '' });
+    assert.equal((await tab.send({ title: 'still here' })).delivered, 1);
+    assert.equal(pushService.received.length, 1);
   });
 
   it('belongs to one user: another who subscribes takes it', async (t) => {

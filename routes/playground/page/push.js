@@ -159,10 +159,19 @@ async function press() {
   }
 }
 
+/** Registers again what the user had: a service that keeps all in memory has forgotten it, or it has other keys now. */
+async function renew() {
+  const { user: owner, tenant: where } = remembered();
+  if (obstacle() || owner !== user || where !== tenant || Notification.permission !== 'granted') return;
+  await subscribe().catch((error) => showNote(wordsOf(error)));
+}
+
 /** Offers push to this browser, where the service has web push. */
 export function setUpPush() {
   if (boot.providers.web_push !== 'vapid') return;
   byId('push').hidden = false;
   byId('push-button').onclick = press;
-  render().catch((error) => show('impossible', wordsOf(error)));
+  renew()
+    .then(render)
+    .catch((error) => show('impossible', wordsOf(error)));
 }
