@@ -8,6 +8,7 @@ import { built } from '../../../src/app.ts';
 import { ConfigError, parseConfig } from '../../../src/config.ts';
 import { fakeClock } from '../../support/ambient.ts';
 import { as, build, call, procedures, type Service } from '../../support/build.ts';
+import { eventually } from '../../support/eventually.ts';
 import { type LogFile, logFile } from '../../support/log.ts';
 import { ScriptedServer } from '../../support/scripted-server.ts';
 import { type Subscriber, subscriber, vapidOf } from '../../support/web-push.ts';
@@ -216,6 +217,7 @@ describe('web push', () => {
     for (const one of users.slice(0, 4)) await notify(one);
     assert.equal(said().length, before, 'a few browsers may have subscribed with other keys');
     for (const one of users) assert.deepEqual(await notify(one), { delivered: 0, pending: 1, failed: 0 });
+    await eventually('the line of the log', () => said().length > before);
     assert.deepEqual(
       said()
         .slice(before)
@@ -224,6 +226,7 @@ describe('web push', () => {
     );
     pushService.play(accepted);
     for (const one of users.slice(0, 3)) await notify(one);
+    await eventually('the other', () => said().length > before + 1);
     assert.deepEqual(
       said()
         .slice(before + 1)
