@@ -21,7 +21,8 @@ interface Work {
 }
 
 const works = new Map<Channel, Work>();
-for (const [channel, provider] of core.providers) {
+for (const [channel, [provider]] of core.providers) {
+  if (provider === undefined) continue;
   const send = provider.send.bind(provider);
   provider.send = async (message, options) => {
     const startedAtMs = performance.now();
@@ -60,7 +61,7 @@ async function run(orders: readonly Order[]): Promise<Report> {
 
 /** Stores what an order is to send, due at once for the dispatcher. */
 async function store({ channel, count, destinations }: Order): Promise<void> {
-  const provider = core.providers.get(channel);
+  const [provider] = core.providers.get(channel) ?? [];
   if (provider === undefined) throw new Error(`no provider for ${channel}`);
   for (let from = 0; from < count; from += batch) {
     const rows = Array.from({ length: Math.min(batch, count - from) }, (_, i): NewNotification => {

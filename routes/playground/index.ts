@@ -12,6 +12,8 @@ export interface PlaygroundFacts {
   readonly internalToken: boolean;
   /** The active provider's name, by channel that has one. */
   readonly providers: Readonly<Record<string, string>>;
+  /** What the sandbox does; '' where there is none. */
+  readonly sandbox: '' | 'capture' | 'redirect';
 }
 
 /** With every file: nothing is kept, so that a page never runs with the script of another version. */

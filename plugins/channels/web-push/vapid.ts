@@ -3,6 +3,7 @@ import type { Clock } from '../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
   codes,
   type SendOptions,
   type SendReceipt,
@@ -74,6 +75,11 @@ export class WebPushProvider implements ChannelProvider {
     if (refusal !== undefined) throw refusal;
     const { location } = answer.headers;
     return { providerMessageId: location ?? '' };
+  }
+
+  /** The configuration has proved that the keys are a pair; each push service sees them with its first message. */
+  async check(): Promise<Checked> {
+    return { state: 'ready', note: 'the VAPID keys are a pair; every browser has a push service of its own' };
   }
 
   #target(endpoint: string, signal: AbortSignal): URL {

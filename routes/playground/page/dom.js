@@ -28,7 +28,7 @@ export const shorten = (text, length) => (text.length > length ? `${text.slice(0
 export const enumWord = (name, prefix) => String(name).replace(prefix, '').toLowerCase().replaceAll('_', '-');
 
 function readBoot() {
-  const defaults = { internalPort: 8081, clientPort: 8080, internalToken: false, providers: {} };
+  const defaults = { internalPort: 8081, clientPort: 8080, internalToken: false, providers: {}, sandbox: '' };
   try {
     return { ...defaults, ...JSON.parse(byId('boot').textContent) };
   } catch {

@@ -1021,7 +1021,10 @@ const channelLabel = (channel) => channelForms[channel]?.label ?? channel;
 
 /** Channels that have a provider here, in the order of the form. */
 const ways = Object.keys(channelForms).filter((channel) => boot.providers[channel] !== undefined);
-const testWays = ways.filter((channel) => boot.providers[channel] === 'test');
+/** Where the sandbox keeps everything, no test provider is given anything. */
+const testWays =
+  boot.sandbox === 'capture' ? [] : ways.filter((channel) => boot.providers[channel] === 'test');
+const hasMailbox = testWays.length > 0 || (boot.sandbox !== '' && ways.length > 0);
 
 /** Puts the form's channels into a request. Without a provider there is no choice, and in-app goes by itself. */
 function addWays(request) {
@@ -1063,7 +1066,8 @@ function setUpWays() {
       placeholder: hasDevices ? 'empty: the devices that the user registered' : 'no address',
       data: { testid: `address-${channel}` },
     });
-    const words = boot.providers[channel] === 'test' ? address : `${address}, by ${boot.providers[channel]}`;
+    const by = boot.providers[channel] === 'test' ? '' : `, by ${boot.providers[channel]}`;
+    const words = `${address}${by}${boot.sandbox === '' ? '' : ', behind the sandbox'}`;
     const field = make('div', { className: 'field' }, make('label', { htmlFor: input.id }, words), input);
     field.hidden = true;
     byId('addresses').append(field);
@@ -1108,11 +1112,12 @@ const outcomes = {
   failed: { word: 'failed for now', tone: 'warn' },
   refused: { word: 'refused', tone: 'bad' },
   aborted: { word: 'given up waiting', tone: 'warn' },
+  captured: { word: 'kept by the sandbox', tone: 'good' },
 };
 
 /** Asks what is new, and again a moment later. A tab that nobody sees asks for nothing. */
 async function lookAtMailbox() {
-  if (testWays.length === 0 || mailbox.isLooking) return;
+  if (!hasMailbox || mailbox.isLooking) return;
   clearTimeout(mailbox.timer);
   mailbox.isLooking = true;
   try {
@@ -1317,8 +1322,18 @@ async function setScene(channel, scene) {
 }
 
 function setUpMailbox() {
-  byId('mailbox').hidden = testWays.length === 0;
-  if (testWays.length === 0) return;
+  byId('mailbox').hidden = !hasMailbox;
+  if (!hasMailbox) return;
+  byId('outage').hidden = testWays.length === 0;
+  if (boot.sandbox !== '') {
+    setText(byId('mail-kind'), 'Sandbox mailbox');
+    setText(
+      byId('mail-nobody'),
+      boot.sandbox === 'capture'
+        ? 'everything is kept here'
+        : 'what has no address of the sandbox’s is kept here',
+    );
+  }
   const options = (words) => Object.entries(words).map(([value, label]) => make('option', { value }, label));
   byId('outage-channel').append(make('option', { value: '' }, 'Every channel'));
   byId('outage-channel').append(...testWays.map((value) => make('option', { value }, channelLabel(value))));
