@@ -24,6 +24,8 @@ interface Case<Answer> {
   readonly destination: string;
   readonly rejected: Answer;
   readonly accepted: Answer;
+  /** Its name in the log, where it is not the case's. */
+  readonly says?: string;
   env(base: string, t: TestContext): Promise<Json> | Json;
 }
 
@@ -65,6 +67,15 @@ const fcm: Case<Reply> = {
     }),
   }),
 };
+
+const apnsEnv = (base: string): Json => ({
+  NOTIFY_MOBILEPUSH_PROVIDER: 'apns',
+  NOTIFY_APNS_KEY_P8: ec,
+  NOTIFY_APNS_KEY_ID: 'KEY1234567',
+  NOTIFY_APNS_TEAM_ID: 'TEAM123456',
+  NOTIFY_APNS_TOPIC: 'org.example.shop',
+  NOTIFY_APNS_ENDPOINT: base,
+});
 
 /** Of any type: an answer goes to the server of its own case alone. */
 // biome-ignore lint/suspicious/noExplicitAny: as above
@@ -120,25 +131,29 @@ const cases: Readonly<Record<string, Case<any>>> = {
     }),
   },
   fcm,
+  'fcm beside apns': {
+    ...fcm,
+    says: 'fcm',
+    env: async (base, t) => ({
+      ...apnsEnv('http://127.0.0.1:9'),
+      ...(await fcm.env(base, t)),
+      NOTIFY_MOBILEPUSH_PROVIDER: 'fcm,apns',
+    }),
+  },
   apns: {
     wire: http2,
     channel: 'mobile_push',
     destination: 'ab'.repeat(32),
     rejected: { status: 403, body: '{"reason":"InvalidProviderToken"}' },
     accepted: { status: 200, echo: ['apns-id'] },
-    env: (base: string) => ({
-      NOTIFY_MOBILEPUSH_PROVIDER: 'apns',
-      NOTIFY_APNS_KEY_P8: ec,
-      NOTIFY_APNS_KEY_ID: 'KEY1234567',
-      NOTIFY_APNS_TEAM_ID: 'TEAM123456',
-      NOTIFY_APNS_TOPIC: 'org.example.shop',
-      NOTIFY_APNS_ENDPOINT: base,
-    }),
+    env: apnsEnv,
   },
 };
 
 describe('credentials that are rejected', () => {
-  for (const [name, { wire, channel, destination, rejected, accepted, env }] of Object.entries(cases))
+  for (const [name, { wire, channel, destination, rejected, accepted, env, says = name }] of Object.entries(
+    cases,
+  ))
     it(`are said once by ${name}, and its messages wait until they are taken`, async (t) => {
       const server = await wire.listen(t);
       server.play(rejected);
@@ -192,7 +207,7 @@ describe('credentials that are rejected', () => {
       const down = log.lines('provider_down');
       assert.deepEqual(
         down.map((line) => [line.channel, line.provider, line.reason]),
-        [[channel, name, 'credentials_rejected']],
+        [[channel, says, 'credentials_rejected']],
       );
       assert.equal(log.lines('provider_up').length, 0);
       assert.equal(await delivered(), 0);
