@@ -59,7 +59,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'redis', 'retry', 'sandbox', 'send_rates', 'webhook'],
+  features: ['http_providers', 'plugins', 'redis', 'retry', 'sandbox', 'send_rates', 'webhook'],
 };
 
 /** What tests and embedders may replace. */

@@ -36,8 +36,24 @@ export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<
   webhook: {
     webhook: async (app, config) => (await import('./webhook/standard.ts')).openWebhook(app, config),
   },
-  chat: { test: testProvider('chat') },
+  chat: {
+    apprise: preset('openApprise'),
+    discord: preset('openDiscord'),
+    gotify: preset('openGotify'),
+    ntfy: preset('openNtfy'),
+    slack: preset('openSlack'),
+    teams: preset('openTeams'),
+    telegram: preset('openTelegram'),
+    test: testProvider('chat'),
+  },
 };
+
+type Presets = typeof import('./http-api/presets.ts');
+
+/** A provider that is a definition of the one that speaks HTTP. */
+function preset(open: Exclude<keyof Presets, 'presetProvider'>): OpenProvider {
+  return async (app, config) => (await import('./http-api/presets.ts'))[open](app, config);
+}
 
 /** Providers by channel and name, as the table above and modules fill it. */
 export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
@@ -66,6 +82,10 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 /** The providers that the configuration names. */
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
+    if (config.httpProvidersFile !== undefined) {
+      const { registerHttpProviders } = await import('./http-api/register.ts');
+      await registerHttpProviders(app, config, (channel, name) => table.get(channel)?.has(name) ?? false);
+    }
     const active = new Map<Channel, readonly ChannelProvider[]>();
     const sandboxed = sandboxing(app, config);
     // no variable names the webhook channel's provider: its secret switches it on

@@ -164,6 +164,27 @@ export const schema = {
     }),
     meta: block('whatsapp', 'meta', phoneAccount('WHATSAPP')),
   },
+  chat: {
+    slack: block('chat', 'slack', {
+      /** Of a bot, for the Web API; incoming webhooks need none. */
+      token: shared('slack', optional('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('slack', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    telegram: block('chat', 'telegram', {
+      token: shared('telegram', required('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('telegram', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    ntfy: block('chat', 'ntfy', {
+      token: shared('ntfy', optional('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('ntfy', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    gotify: block('chat', 'gotify', {
+      endpoint: shared('gotify', required('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    apprise: block('chat', 'apprise', {
+      endpoint: shared('apprise', required('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+  },
   webPush: {
     vapid: block('web_push', 'vapid', {
       /** base64url, a pair. */
@@ -249,9 +270,14 @@ export const schema = {
 export type Config = Values<typeof schema> & {
   /** Names that begin with NOTIFY_ and mean nothing here: for a warning, they may be misspelt. */
   readonly unknownVariables: readonly string[];
+  /** What the file of HTTP providers may read of the environment, by name: NOTIFY_HTTP_* and nothing else. */
+  readonly httpVariables: Readonly<Record<string, string>>;
 };
 
 export type ConfigDraft = Draft<typeof schema>;
+
+/** How the variables begin that an operator names himself, for the file of HTTP providers. */
+export const httpVariablePrefix = 'NOTIFY_HTTP_';
 
 export const variableNames: ReadonlySet<string> = new Set([...variablesOf(schema)].map(({ name }) => name));
 

@@ -7,9 +7,9 @@ import type {
   SendOptions,
   SendReceipt,
 } from '../../../../src/core/channel.ts';
+import { apiAgent } from '../../http/api-agent.ts';
 import { exchange } from '../../http/exchange.ts';
 import type { Mailbox } from '../address.ts';
-import { apiAgent } from '../api-agent.ts';
 import { objectOf } from '../json.ts';
 import { type Mail, mailOf } from '../mail.ts';
 import { misconfigured } from '../refusals.ts';

@@ -14,8 +14,8 @@ import {
   type SendOptions,
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
+import { apiAgent } from '../../http/api-agent.ts';
 import { headerMailbox, type Mailbox } from '../address.ts';
-import { apiAgent } from '../api-agent.ts';
 import { type Mail, mailOf } from '../mail.ts';
 import { credentials, later, misconfigured } from '../refusals.ts';
 import { sesHandler } from './ses-handler.ts';
