@@ -78,12 +78,11 @@ export function measured(store: Store, observe: StoreObserver): Store {
   for (const op of measuredOps) {
     const call = (store[op] as (...args: unknown[]) => Promise<unknown>).bind(store);
     const label = labels[op];
-    // no operation takes more than two arguments
-    wrapped[op] = async (first: unknown, second: unknown) => {
+    wrapped[op] = async (...args: unknown[]) => {
       const startedMs = performance.now();
       const observed = (code: string) => observe(label, code, (performance.now() - startedMs) / 1000);
       try {
-        const result = await call(first, second);
+        const result = await call(...args);
         observed('ok');
         return result;
       } catch (error) {

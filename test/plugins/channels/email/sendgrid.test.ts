@@ -47,6 +47,8 @@ channelConformance('sendgrid', {
     const [{ to } = assert.fail()] = personalizations;
     return { destination: to[0]?.email ?? '', text: `${subject}\n${content[0]?.value}` };
   },
+  // mailboxes do, by its Message-ID
+  repeatKey: ({ body }) => (JSON.parse(body) as Request).headers['Message-ID'],
   throttled: (headers) => ({ status: 429, headers }),
   permanent: [400, 405, 413, 415, 422].map((status) => refusal(status)),
   transient: [408, 409, 425, 429, 500, 502, 503, 504].map((status) => refusal(status)),
