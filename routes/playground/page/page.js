@@ -539,6 +539,7 @@ const endReasons = {
   shutdown: 'the server is stopping',
   max_age: 'the stream reached its age limit',
   token_expired: 'the token has expired',
+  erased: 'everything about this user was erased',
   too_many_streams: 'this user has too many open streams; close a tab',
   overloaded: 'the server is overloaded',
   slow: 'this page read too slowly',
@@ -1101,7 +1102,7 @@ const scenes = {
   fail: 'failing for now',
   fail30s: 'failing (retry in 30 s)',
   refuse: 'refused for good',
-  gone: 'refused, device gone',
+  gone: 'refused, nobody there any more',
   stall: 'never answered',
   slow5s: 'accepted after 5 s',
 };
