@@ -8,6 +8,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { launchChromium, noChromium } from '../support/browser.ts';
 import { as, build, call } from '../support/build.ts';
+import { eventually } from '../support/eventually.ts';
 import { ScriptedServer } from '../support/scripted-server.ts';
 import { subscriber } from '../support/web-push.ts';
 import type { PlaygroundPage } from './page.ts';
@@ -111,13 +112,11 @@ describe('push to a browser from the playground', { skip: noChromium }, () => {
       return shown.map(({ title, body, data }) => ({ title, body, data }));
     })()`) as Promise<{ title: string; body: string; data: unknown }[]>;
 
-  const waitForShown = async (tab: PlaygroundPage, count: number) => {
-    await tab.page.waitForFunction(
-      `navigator.serviceWorker.getRegistration('playground/push-worker.js')
-        .then((registration) => registration.getNotifications()).then((all) => all.length === ${count})`,
-    );
-    return shown(tab);
-  };
+  const waitForShown = (tab: PlaygroundPage, count: number) =>
+    eventually('the notifications', async () => {
+      const all = await shown(tab);
+      return all.length === count && all;
+    });
 
   it('subscribes, and shows what the service sends, with the page’s own worker', async (t) => {
     const { tab, context, allow, playPushService, start, pushes, device, origin } = await open(t);
