@@ -2,7 +2,7 @@ import type { Clock } from '../ambient.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
 import { inAppOf } from '../status.ts';
 import type { Store } from '../store.ts';
-import type { EndReason, Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
+import type { EndReason, Hint, InboxEvent, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import {
   bufferLimitBytes,
   type LiveObserver,
@@ -62,6 +62,8 @@ export class Session implements SessionInfo {
   #announced = 0;
   /** The inbox's version as far as this client has been told. */
   #version = 0;
+  /** The counts that this client was told last. */
+  #told: InboxNews['summary'] | undefined;
   /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
   #inboxStale = false;
   /** Arrived before the first heartbeat, which has to be first. */
@@ -237,7 +239,8 @@ export class Session implements SessionInfo {
     return this.#sink.bufferedBytes() > bufferLimitBytes;
   }
 
-  #send(event: LiveEvent, written?: () => void): void {
+  #send(given: LiveEvent, written?: () => void): void {
+    const event = given.kind === 'inbox' ? this.#inOrder(given) : given;
     // not the greater one: a replay counts items up that the version had already
     if (event.kind === 'inbox') this.#version = event.change.summary.version;
     else if (event.kind === 'heartbeat') this.#version = event.inboxVersion;
@@ -246,6 +249,16 @@ export class Session implements SessionInfo {
     this.#hub.observer.sent(event.kind);
     const position = this.#state === 'starting' ? undefined : this.#sent;
     this.#sink.send(event, this.id, position, written);
+  }
+
+  /** Calls that overtake each other are told of in any order: what changed is still news, their counts are not. */
+  #inOrder(event: InboxEvent): InboxEvent {
+    const { change } = event;
+    if (this.#told === undefined || change.summary.version >= this.#told.version) {
+      this.#told = change.summary;
+      return event;
+    }
+    return { ...event, change: { ...change, summary: this.#told } };
   }
 
   #sendItem(event: ItemEvent): void {

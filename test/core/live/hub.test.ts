@@ -214,6 +214,28 @@ describe('a live stream', () => {
     assert.equal(sink.lastPosition, shown.position);
   });
 
+  it('is never told older counts than before, when two changes overtake each other', async () => {
+    const live = liveBench();
+    const [one, two] = [await live.notify('one'), await live.notify('two')];
+    const { sink } = await live.open();
+    const read = async ({ id }: Notification) => ({
+      id,
+      ...(await live.store.changeInbox(alice, { kind: 'read', id, atMs: 1n })),
+    });
+    const [first, second] = [await read(one), await read(two)];
+    for (const { id, summary } of [second, first]) live.hub.inboxChanged(alice, { summary, readIds: [id] });
+    assert.deepEqual(
+      sink
+        .of('inbox')
+        .slice(1)
+        .map(({ change: { summary, readIds } }) => [summary.unreadCount, summary.version, readIds]),
+      [
+        [0, second.summary.version, [two.id]],
+        [0, second.summary.version, [one.id]],
+      ],
+    );
+  });
+
   it('beats once an interval, with the inbox version', async () => {
     const live = liveBench({ heartbeatIntervalMs: 30_000 });
     const { sink } = await live.open();
