@@ -362,6 +362,8 @@ export class Session implements SessionInfo {
   }
 }
 
-/** Whether streams carry this item. */
+/** Whether streams carry this item. One that was archived while it was snoozed comes back to the archive. */
 export const isStreamed = (notification: Notification): boolean =>
-  notification.position > 0 && inAppOf(notification.deliveries) !== undefined;
+  notification.position > 0 &&
+  notification.archivedAtMs === 0n &&
+  inAppOf(notification.deliveries) !== undefined;

@@ -214,6 +214,19 @@ describe('a live stream', () => {
     assert.equal(sink.lastPosition, shown.position);
   });
 
+  it('is not sent what comes back into the archive, and passes over its position', async () => {
+    const live = liveBench();
+    const { id } = await live.notify('one');
+    const { sink } = await live.open();
+    const untilMs = BigInt(live.ambient.clock.now() + 1_000);
+    await live.store.changeInbox(alice, { kind: 'snooze', id, untilMs });
+    await live.store.changeInbox(alice, { kind: 'archive', id, atMs: 1n });
+    await live.store.changeInbox(alice, { kind: 'snooze', id, untilMs: 0n });
+    live.hub.publish(await live.store.getNotification(alice, id));
+    await live.notify('two');
+    assert.deepEqual(sink.ids, ['one', 'two']);
+  });
+
   it('is never told older counts than before, when two changes overtake each other', async () => {
     const live = liveBench();
     const [one, two] = [await live.notify('one'), await live.notify('two')];
