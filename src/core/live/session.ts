@@ -150,6 +150,8 @@ export class Session implements SessionInfo {
   inboxChanged(change: InboxNews): void {
     if (this.ended) return;
     if (this.#state === 'starting') return; // the inbox event after the replay has it
+    // it was overtaken, by another change or by an item that its counts do not have yet: they are asked for
+    if (change.summary.version <= this.#version) this.#inboxStale = true;
     if (this.#state === 'blocked' || this.#isBlocked()) this.#inboxStale = true;
     else this.#send({ kind: 'inbox', change });
     if (this.#inboxStale) this.#recover();

@@ -237,6 +237,7 @@ describe('a live stream', () => {
     });
     const [first, second] = [await read(one), await read(two)];
     for (const { id, summary } of [second, first]) live.hub.inboxChanged(alice, { summary, readIds: [id] });
+    await live.settle();
     assert.deepEqual(
       sink
         .of('inbox')
@@ -245,8 +246,21 @@ describe('a live stream', () => {
       [
         [0, second.summary.version, [two.id]],
         [0, second.summary.version, [one.id]],
+        [0, second.summary.version, undefined],
       ],
     );
+  });
+
+  it('is told counts that have everything, when an item overtakes a change', async () => {
+    const live = liveBench();
+    const { id } = await live.notify('one');
+    const { sink } = await live.open();
+    const { summary } = await live.store.changeInbox(alice, { kind: 'read', id, atMs: 1n });
+    await live.notify('two');
+    live.hub.inboxChanged(alice, { summary, readIds: [id] });
+    await live.settle();
+    const last = sink.of('inbox').at(-1)?.change.summary;
+    assert.deepEqual([last?.unreadCount, last?.version], [1, summary.version + 1]);
   });
 
   it('beats once an interval, with the inbox version', async () => {
