@@ -154,7 +154,7 @@ async function engine(database: EmbeddedPostgres, sent: () => void) {
     throw error;
   };
   const attempts = new Attempts(
-    { outbox: store, providers: new Map([['email', provider]]), ambient: system },
+    { outbox: store, providers: new Map([['email', [provider]]]), ambient: system },
     settings,
     {
       attempted() {},

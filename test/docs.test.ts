@@ -7,7 +7,7 @@ import { before, describe, it, type TestContext } from 'node:test';
 import { EventSource } from 'eventsource';
 import { maxMessageBytes } from '../routes/rpc/protocol/request-body.ts';
 import { built } from '../src/app.ts';
-import { schema } from '../src/config/schema.ts';
+import { httpVariablePrefix, schema } from '../src/config/schema.ts';
 import { isBlock, isVariable, type Settings, type Variable } from '../src/config/variable.ts';
 import { ConfigError, parseConfig, variableNames } from '../src/config.ts';
 import { type ErrorCode, errorCodes } from '../src/core/errors.ts';
@@ -93,8 +93,10 @@ describe('docs/configuration.md', () => {
   const all: { variable: Variable<unknown>; isChosen: boolean }[] = [];
   const collect = (settings: Settings, isChosen: boolean): void => {
     for (const node of Object.values(settings))
-      if (isVariable(node)) all.push({ variable: node, isChosen });
-      else collect(isBlock(node) ? node.settings : node, isChosen || isBlock(node));
+      if (isVariable(node)) {
+        all.push({ variable: node, isChosen });
+        if (node.own !== undefined) all.push({ variable: { ...node, name: node.own }, isChosen });
+      } else collect(isBlock(node) ? node.settings : node, isChosen || isBlock(node));
   };
   collect(schema, false);
   const isRefused = ({ feature }: Variable<unknown>) =>
@@ -150,7 +152,12 @@ describe('docs/configuration.md', () => {
       // db:import has a variable of its own
       const ofTools = read('src/import.ts');
       assert.deepEqual(
-        named.filter((name) => !variableNames.has(name) && !ofTools.includes(`named('${name}')`)),
+        named.filter(
+          (name) =>
+            !variableNames.has(name) &&
+            !name.startsWith(httpVariablePrefix) &&
+            !ofTools.includes(`named('${name}')`),
+        ),
         [],
       );
     });

@@ -1,6 +1,7 @@
 import type { Ambient } from '../ambient.ts';
+import type { Providers } from '../channel.ts';
 import { announce } from '../dispatcher/announce.ts';
-import type { Attempts, Providers } from '../dispatcher/attempts.ts';
+import type { Attempts } from '../dispatcher/attempts.ts';
 import { errorCodes, invalidArgument, NotifyError, publicError, type Violation } from '../errors.ts';
 import type { Channel, Delivery, Device, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';

@@ -82,7 +82,7 @@ describe('a mail by SendGrid', () => {
   it('waits until the rate limit is reset', () => {
     const nowMs = 1_767_225_600_000;
     const after = (headers: Record<string, string>) =>
-      sendGridRefusal({ status: 429, headers, body: '' }, nowMs)?.retryAfterMs;
+      sendGridRefusal({ status: 429, headers, isWhole: true, body: '' }, nowMs)?.retryAfterMs;
     const reset = String(nowMs / 1000 + 42);
     assert.equal(after({ 'x-ratelimit-reset': reset }), 42_000);
     assert.equal(after({ 'x-ratelimit-reset': reset, 'x-ratelimit-remaining': '0' }), 42_000);

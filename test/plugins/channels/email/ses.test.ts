@@ -115,8 +115,10 @@ describe('a mail by SES', () => {
 
   it('waits ten minutes where the quota of the day is used up', () => {
     const after = (name: string, message: string) =>
-      sesRefusal({ status: 400, headers: {}, body: JSON.stringify({ __type: `aws#${name}`, message }) }, 0)
-        ?.retryAfterMs;
+      sesRefusal(
+        { status: 400, headers: {}, isWhole: true, body: JSON.stringify({ __type: `aws#${name}`, message }) },
+        0,
+      )?.retryAfterMs;
     assert.equal(after('ThrottlingException', 'Daily message quota exceeded.'), 600_000);
     assert.equal(after('LimitExceededException', ''), 600_000);
     assert.equal(after('ThrottlingException', 'Maximum sending rate exceeded.'), undefined);
