@@ -26,6 +26,8 @@ import liveHub from '../plugins/live-hub/index.ts';
 import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
+import receipts from '../plugins/receipts/index.ts';
+import recipients from '../plugins/recipients/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
 import webhookKeys from '../plugins/webhook-keys/index.ts';
 import devDeliveries from '../routes/dev/deliveries.ts';
@@ -35,6 +37,7 @@ import events from '../routes/events/index.ts';
 import health, { type Readiness } from '../routes/health/index.ts';
 import metricsRoute from '../routes/metrics/index.ts';
 import playground from '../routes/playground/index.ts';
+import receiptsRoute from '../routes/receipts/index.ts';
 import rpc from '../routes/rpc/index.ts';
 import { deliveryService } from '../routes/rpc/services/delivery.ts';
 import { inboxService } from '../routes/rpc/services/inbox.ts';
@@ -152,6 +155,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       services: [notificationClient(client, streams), inboxService(client, push)],
     });
     await client.register(events, streams);
+    await client.register(receiptsRoute);
 
     const internal = await listener(limits);
     await internal.register(rpc, {
@@ -265,8 +269,10 @@ async function buildCore(
     await core.register(dispatcher, { config, settings: overrides.dispatcher });
     await core.register(notifier, { config });
     await core.register(deliveries);
+    await core.register(receipts);
     await core.register(inbox);
     await core.register(devices);
+    await core.register(recipients);
     await core.ready();
     return core;
   } catch (error) {
@@ -316,8 +322,10 @@ const shared = [
   'webhookKeys',
   'notifier',
   'deliveries',
+  'receipts',
   'inbox',
   'devices',
+  'recipients',
 ] as const satisfies readonly (keyof FastifyInstance)[];
 
 function share(core: FastifyInstance, listener: FastifyInstance): void {

@@ -298,7 +298,8 @@ describe('variables', () => {
       RETENTION_DELIVERIES LIVE_END_AT_TOKEN_EXPIRY CHAT_PROVIDER HTTP_PROVIDERS CONSOLE WORKERS
       TEMPLATES_DIR AUTH_JWT_REQUIRE_EXP AUTH_ALLOW_WEAK_SECRET AUTH_JWKS_URL AUTH_JWT_SECRET_PREVIOUS
       INTERNAL_TOKEN_PREVIOUS PLUGINS ENTDB_TLS ENTDB_API_KEY CHAT_TOKEN CHAT_ENDPOINT CHAT_SLACK_TOKEN CHAT_SLACK_ENDPOINT
-      CHAT_TELEGRAM_TOKEN CHAT_TELEGRAM_ENDPOINT CHAT_NTFY_TOKEN CHAT_NTFY_ENDPOINT CHAT_GOTIFY_ENDPOINT CHAT_APPRISE_ENDPOINT`;
+      CHAT_TELEGRAM_TOKEN CHAT_TELEGRAM_ENDPOINT CHAT_NTFY_TOKEN CHAT_NTFY_ENDPOINT CHAT_GOTIFY_ENDPOINT CHAT_APPRISE_ENDPOINT
+      SES_TOPIC_ARN SENDGRID_WEBHOOK_KEY`;
     const expected = contract
       .trim()
       .split(/\s+/)
@@ -767,6 +768,39 @@ describe('stores', () => {
 describe('providers', () => {
   const from = { NOTIFY_EMAIL_FROM: 'Notify <notify@shop.example>' };
 
+  it('say who may tell of their deliveries', () => {
+    const ses = { ...from, NOTIFY_EMAIL_PROVIDER: 'ses', NOTIFY_EMAIL_REGION: 'eu-west-1' };
+    const arns = [
+      'arn:aws:sns:eu-west-1:123456789012:ses-events',
+      'arn:aws-us-gov:sns:us-gov-west-1:123456789012:b_1',
+    ];
+    assert.deepEqual(parse({ ...ses, NOTIFY_SES_TOPIC_ARN: arns.join(', ') }).email?.ses?.topicArns, arns);
+    for (const wrong of [
+      'ses-events',
+      'arn:aws:sqs:eu-west-1:123456789012:x',
+      'arn:aws:sns:x.evil.test/:123456789012:x',
+    ])
+      onlyViolation(
+        { ...ses, NOTIFY_SES_TOPIC_ARN: wrong },
+        'NOTIFY_SES_TOPIC_ARN',
+        /is no topic; write for example arn:/,
+      );
+    const sendgrid = { ...from, NOTIFY_EMAIL_PROVIDER: 'sendgrid', NOTIFY_EMAIL_API_KEY: 'k' };
+    const key = (namedCurve: string) =>
+      generateKeyPairSync('ec', { namedCurve })
+        .publicKey.export({ format: 'der', type: 'spki' })
+        .toString('base64');
+    const keys = [key('P-256'), key('P-256')];
+    const { email } = parse({ ...sendgrid, NOTIFY_SENDGRID_WEBHOOK_KEY: keys.join(',') });
+    assert.deepEqual(email?.sendgrid?.webhookKeys, keys);
+    for (const wrong of ['key', key('P-384')])
+      onlyViolation(
+        { ...sendgrid, NOTIFY_SENDGRID_WEBHOOK_KEY: wrong },
+        'NOTIFY_SENDGRID_WEBHOOK_KEY',
+        /verification key that SendGrid shows/,
+      );
+  });
+
   it('are lists of names in lower case, and none is no name', () => {
     const env = {
       ...from,
@@ -782,8 +816,8 @@ describe('providers', () => {
       from: 'Notify <notify@shop.example>',
       emailservice: undefined,
       smtp: undefined,
-      ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined },
-      sendgrid: { apiKey: 'SG.k', endpoint: 'https://api.eu.sendgrid.com' },
+      ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined, topicArns: undefined },
+      sendgrid: { apiKey: 'SG.k', endpoint: 'https://api.eu.sendgrid.com', webhookKeys: undefined },
       acs: undefined,
     });
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'slack,slack' }, 'NOTIFY_CHAT_PROVIDER', /"slack" is named twice/);

@@ -202,6 +202,7 @@ describe('docs/api.md', () => {
       actions: '`actions`',
       usersPerCall: '`user_ids`',
       requestsPerBatch: '`requests`',
+      recipientsPerCall: '`recipients`',
     };
     const table = rows(section(api, '## Limits'));
     const told = (start: string) => table.find(([name]) => name?.startsWith(start))?.[1] ?? `no row ${start}`;

@@ -2,6 +2,8 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { ChannelProvider, Providers } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
+import type { ReceiptReader } from '../../src/core/receipts/reader.ts';
+import type { ReceiptReaders } from '../../src/core/receipts/receipts.ts';
 import { lazy, type OpenProvider } from './open.ts';
 import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
@@ -62,6 +64,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The active providers of each channel that has some, in the order in which the configuration names them. */
     providers: Providers;
+    /** Who knows the receipts of those that are opened. */
+    receiptReaders: ReceiptReaders;
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
     registerProvider(channel: Channel, name: string, open: OpenProvider): void;
   }
@@ -88,6 +92,7 @@ export default fp<{ config: Config; table: ProviderTable }>(
     }
     const active = new Map<Channel, readonly ChannelProvider[]>();
     const sandboxed = sandboxing(app, config);
+    const readers = new Map<string, ReceiptReader[]>();
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
     const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
@@ -101,11 +106,15 @@ export default fp<{ config: Config; table: ProviderTable }>(
         }
         const provider = await open(app, config);
         app.addHook('onClose', () => provider.close?.());
-        opened.push(sandboxed(provider));
+        const usable = sandboxed(provider);
+        opened.push(usable);
+        const { receipts } = usable;
+        if (receipts) readers.set(provider.name, [...(readers.get(provider.name) ?? []), receipts]);
       }
       if (opened.length > 0) active.set(channel, opened);
     }
     app.decorate('providers', active);
+    app.decorate('receiptReaders', readers);
   },
   {
     name: 'providers',

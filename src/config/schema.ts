@@ -137,10 +137,14 @@ export const schema = {
       region: required('NOTIFY_EMAIL_REGION', t.text),
       apiKey: shared('ses', optional('NOTIFY_EMAIL_API_KEY', t.secret)),
       endpoint: shared('ses', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
+      /** The SNS topics that its events come by; undefined: none do. */
+      topicArns: optional('NOTIFY_SES_TOPIC_ARN', t.topicArns),
     }),
     sendgrid: block('email', 'sendgrid', {
       apiKey: shared('sendgrid', required('NOTIFY_EMAIL_API_KEY', t.secret)),
       endpoint: shared('sendgrid', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
+      /** The public keys that its events are signed by, base64; undefined: it posts none. */
+      webhookKeys: optional('NOTIFY_SENDGRID_WEBHOOK_KEY', credentials.sendGridWebhookKeys),
     }),
     acs: block('email', 'acs', {
       apiKey: shared('acs', required('NOTIFY_EMAIL_API_KEY', t.secret)),

@@ -50,7 +50,8 @@ export async function exchange(dispatcher: Dispatcher, { url, signal, ...sent }:
   }
 }
 
-async function beginning(body: AsyncIterable<Buffer>): Promise<Pick<Answer, 'body' | 'isWhole'>> {
+/** What is read of a body, however it ends, and whether that is all of it. */
+export async function beginning(body: AsyncIterable<Buffer>): Promise<Pick<Answer, 'body' | 'isWhole'>> {
   const chunks: Buffer[] = [];
   let size = 0;
   let isWhole = false;

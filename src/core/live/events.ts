@@ -22,7 +22,14 @@ export interface InboxEvent {
 }
 
 /** Why the server ends a stream, as the `end` event says it. */
-export type EndReason = 'shutdown' | 'max_age' | 'token_expired' | 'too_many_streams' | 'overloaded' | 'slow';
+export type EndReason =
+  | 'shutdown'
+  | 'max_age'
+  | 'token_expired'
+  | 'too_many_streams'
+  | 'overloaded'
+  | 'slow'
+  | 'erased';
 
 /** A data-change event. Best effort: repeated until acknowledged, never stored. */
 export interface Hint {

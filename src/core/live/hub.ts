@@ -170,6 +170,20 @@ export class LiveHub implements SessionHost {
     this.heardInbox(owner, change);
   }
 
+  /**
+   * Ends a user's streams after everything about the user was erased.
+   * @param position the first one that a stream of the inbox as it is now may resume from
+   */
+  userErased(owner: UserKey, position: number): void {
+    this.#peers.userErased(owner, position);
+    this.heardErased(owner, position);
+  }
+
+  /** The same was done at another replica. */
+  heardErased(owner: UserKey, position: number): void {
+    for (const session of [...(this.#users.get(userKey(owner)) ?? [])]) session.erased(position);
+  }
+
   /** Another replica has stored something of a user: it is read once, however many sessions there are. */
   heardItem(owner: UserKey, position: number): void {
     const sessions = this.#users.get(userKey(owner));
@@ -366,12 +380,15 @@ export class LiveHub implements SessionHost {
     sessions: readonly Session[],
     then: (session: Session, summary: InboxSummary) => void = () => {},
   ): Promise<void> {
+    const sent = sessions.map(({ sentPosition }) => sentPosition);
     return this.store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
       (summaries) =>
         sessions.forEach((session, i) => {
           const summary = summaries[i];
           if (summary === undefined || session.ended) return;
-          session.check(summary);
+          // positions never go back: this is another inbox, and we were not told
+          if (summary.newestPosition < (sent[i] ?? 0)) session.erased(summary.oldestResumable);
+          else session.check(summary);
           then(session, summary);
         }),
       (error: unknown) => this.observer.failed('heartbeat', error),

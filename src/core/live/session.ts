@@ -222,6 +222,19 @@ export class Session implements SessionInfo {
     this.#close(reason);
   }
 
+  /**
+   * The inbox was erased: what this stream has sent is nowhere any more. The client is told to reset, and opens another stream.
+   * @param position the first one of the inbox as it is now; the next stream goes on from there
+   */
+  erased(position: number): void {
+    if (this.ended) return;
+    if (this.#state !== 'starting') {
+      this.#sent = position;
+      this.#send({ kind: 'reset' });
+    }
+    this.end('erased', true);
+  }
+
   /** The peer has closed the stream. */
   gone(): void {
     this.#close('gone');

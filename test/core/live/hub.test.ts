@@ -292,6 +292,36 @@ describe('a live stream', () => {
     assert.equal(sink.of('end')[0]?.reason, 'token_expired');
   });
 
+  it('is told to reset when its user is erased, and the next one goes on from the first position', async () => {
+    const live = liveBench();
+    const first = await live.store.inboxSummary(alice);
+    const { sink } = await live.open();
+    const bob = await live.open({ user: 'bob' });
+    for (const id of ['one', 'two']) await live.notify(id);
+    await live.store.eraseUser(alice);
+    live.hub.userErased(alice, first.oldestResumable);
+    assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+    assert.deepEqual(sink.of('end'), [{ kind: 'end', reason: 'erased', reconnect: true }]);
+    assert.equal(sink.finished, true);
+    assert.equal(bob.sink.finished, false);
+    await live.notify('three');
+    const next = await live.open({ start: { kind: 'after', position: sink.lastPosition } });
+    assert.deepEqual(next.sink.ids, ['three']);
+    assert.deepEqual(next.sink.of('reset'), []);
+  });
+
+  it('finds with its heartbeat that its user was erased without a word', async () => {
+    const live = liveBench({ heartbeatIntervalMs: 30_000 });
+    const { sink } = await live.open();
+    for (const id of ['one', 'two']) await live.notify(id);
+    await live.store.eraseUser(alice);
+    await live.notify('three');
+    await live.ambient.clock.advance(31_000);
+    assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+    const next = await live.open({ start: { kind: 'after', position: sink.lastPosition } });
+    assert.deepEqual(next.sink.ids, ['three']);
+  });
+
   it('refuses a stream over the limit of its user, and only there', async () => {
     const live = liveBench({ maxStreamsPerUser: 2 });
     const first = await live.open();
@@ -566,6 +596,7 @@ function bound(store: Store): Store {
     renewLeases: (lease, held) => store.renewLeases(lease, held),
     releaseLeases: (token, held) => store.releaseLeases(token, held),
     recordOutcomes: (outcomes) => store.recordOutcomes(outcomes),
+    recordReceipts: (receipts) => store.recordReceipts(receipts),
     advanceItems: (limit) => store.advanceItems(limit),
     cancelNotification: (cancel) => store.cancelNotification(cancel),
     retryDeliveries: (retry) => store.retryDeliveries(retry),
@@ -574,6 +605,14 @@ function bound(store: Store): Store {
     registerDevice: (device) => store.registerDevice(device),
     listDevices: (owner) => store.listDevices(owner),
     removeDevice: (owner, which) => store.removeDevice(owner, which),
+    putRecipients: (recipients, atMs) => store.putRecipients(recipients, atMs),
+    getRecipient: (owner) => store.getRecipient(owner),
+    destinations: (lookUps) => store.destinations(lookUps),
+    eraseUser: (owner) => store.eraseUser(owner),
+    markAddressesDead: (batch) => store.markAddressesDead(batch),
+    deadAddresses: (addresses) => store.deadAddresses(addresses),
+    listDeadAddresses: (query) => store.listDeadAddresses(query),
+    reviveAddress: (address, atMs) => store.reviveAddress(address, atMs),
     ready: () => store.ready(),
     close: () => store.close(),
   };
