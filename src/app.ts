@@ -128,7 +128,11 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   try {
     const listener = async (limits?: PressureLimits): Promise<FastifyInstance> => {
       const app = create({
-        serverFactory: http1AndHttp2({ lingerTimeoutMs: stop.lingerTimeoutMs, ...overrides.listener }),
+        serverFactory: http1AndHttp2({
+          lingerTimeoutMs: stop.lingerTimeoutMs,
+          arrivalTimeoutMs: stop.arrivalTimeoutMs,
+          ...overrides.listener,
+        }),
         clientErrorHandler: answerConnectionError,
         frameworkErrors: answerFrameworkError,
         return503OnClosing: false, // a browser's EventSource would stop for ever
@@ -220,6 +224,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /**
  * How long the steps of a stop may wait for peers, one after the other: streams end, their readers take the end (and those that do
  * not are cut, in half that time), connections close. A quarter of the time at most for each, so that one is left for the resources.
+ * Requests that are still arriving get half of one, since the ops port waits for its own at the very end.
  */
 function stopShares(shutdownTimeoutMs: number) {
   const quarterMs = shutdownTimeoutMs / 4;
@@ -227,6 +232,7 @@ function stopShares(shutdownTimeoutMs: number) {
     drainWindowMs: Math.min(5_000, quarterMs),
     finishTimeoutMs: Math.min(2_000, quarterMs),
     lingerTimeoutMs: Math.min(2_000, quarterMs),
+    arrivalTimeoutMs: Math.min(2_000, quarterMs / 2),
   };
 }
 

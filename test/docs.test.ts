@@ -368,6 +368,34 @@ describe('docs/live.md', () => {
       await shows('letter* second first', 0);
     });
 
+    it('fetches once more what changed while an answer was on its way', async (t) => {
+      const service = await serve(t);
+      await service.notify('alice', { title: 'first' });
+      const { shows } = openPage(service);
+      await shows('first*', 1);
+      await eventually('the stream', async () => (await service.metric('notify_live_connections')) === 1);
+      const { fetch } = globalThis;
+      let fetched = 0;
+      let release = () => {};
+      t.mock.method(globalThis, 'fetch', async (...given: Parameters<typeof fetch>) => {
+        const answer = await fetch(...given);
+        if (!String(given[0]).endsWith('GetNotifications')) return answer;
+        fetched += 1;
+        if (fetched === 1)
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+        return answer;
+      });
+      await service.as('alice', 'MarkSeen', { upToPosition: String(2n ** 62n) });
+      await eventually('it fetches', () => fetched === 1);
+      await service.as('alice', 'MarkAllRead', {});
+      await shows('first', 0);
+      release();
+      await eventually('it fetches again', () => fetched === 2);
+      await shows('first', 0);
+    });
+
     it('recovers from a restart that lost everything', async (t) => {
       const service = await serve(t);
       const { shows } = openPage(service);

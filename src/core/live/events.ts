@@ -5,7 +5,7 @@ export type LiveEvent =
   | { readonly kind: 'heartbeat'; readonly timestampMs: number; readonly inboxVersion: number }
   | ItemEvent
   | { readonly kind: 'data_change'; readonly hint: Hint }
-  | { readonly kind: 'inbox'; readonly change: InboxNews }
+  | InboxEvent
   | { readonly kind: 'reset' }
   | { readonly kind: 'end'; readonly reason: EndReason; readonly reconnect: boolean };
 
@@ -14,6 +14,11 @@ export interface ItemEvent {
   readonly notification: Notification;
   /** No stream had taken the item before: the first to write it out records it as delivered. */
   readonly first: boolean;
+}
+
+export interface InboxEvent {
+  readonly kind: 'inbox';
+  readonly change: InboxNews;
 }
 
 /** Why the server ends a stream, as the `end` event says it. */

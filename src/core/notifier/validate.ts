@@ -31,6 +31,11 @@ export class Violations {
     this.found.push({ field, description });
   }
 
+  /** Something must be named; what it is matters elsewhere. */
+  present(field: string, value: string): void {
+    if (value.trim() === '') this.add(field, 'must not be blank');
+  }
+
   /**
    * A text must be valid Unicode without NUL, which Postgres cannot hold, and fit its limit.
    * @param required refuses blank texts

@@ -214,6 +214,55 @@ describe('a live stream', () => {
     assert.equal(sink.lastPosition, shown.position);
   });
 
+  it('is not sent what comes back into the archive, and passes over its position', async () => {
+    const live = liveBench();
+    const { id } = await live.notify('one');
+    const { sink } = await live.open();
+    const untilMs = BigInt(live.ambient.clock.now() + 1_000);
+    await live.store.changeInbox(alice, { kind: 'snooze', id, untilMs });
+    await live.store.changeInbox(alice, { kind: 'archive', id, atMs: 1n });
+    await live.store.changeInbox(alice, { kind: 'snooze', id, untilMs: 0n });
+    live.hub.publish(await live.store.getNotification(alice, id));
+    await live.notify('two');
+    assert.deepEqual(sink.ids, ['one', 'two']);
+  });
+
+  it('is never told older counts than before, when two changes overtake each other', async () => {
+    const live = liveBench();
+    const [one, two] = [await live.notify('one'), await live.notify('two')];
+    const { sink } = await live.open();
+    const read = async ({ id }: Notification) => ({
+      id,
+      ...(await live.store.changeInbox(alice, { kind: 'read', id, atMs: 1n })),
+    });
+    const [first, second] = [await read(one), await read(two)];
+    for (const { id, summary } of [second, first]) live.hub.inboxChanged(alice, { summary, readIds: [id] });
+    await live.settle();
+    assert.deepEqual(
+      sink
+        .of('inbox')
+        .slice(1)
+        .map(({ change: { summary, readIds } }) => [summary.unreadCount, summary.version, readIds]),
+      [
+        [0, second.summary.version, [two.id]],
+        [0, second.summary.version, [one.id]],
+        [0, second.summary.version, undefined],
+      ],
+    );
+  });
+
+  it('is told counts that have everything, when an item overtakes a change', async () => {
+    const live = liveBench();
+    const { id } = await live.notify('one');
+    const { sink } = await live.open();
+    const { summary } = await live.store.changeInbox(alice, { kind: 'read', id, atMs: 1n });
+    await live.notify('two');
+    live.hub.inboxChanged(alice, { summary, readIds: [id] });
+    await live.settle();
+    const last = sink.of('inbox').at(-1)?.change.summary;
+    assert.deepEqual([last?.unreadCount, last?.version], [1, summary.version + 1]);
+  });
+
   it('beats once an interval, with the inbox version', async () => {
     const live = liveBench({ heartbeatIntervalMs: 30_000 });
     const { sink } = await live.open();
