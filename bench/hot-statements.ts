@@ -12,6 +12,7 @@ const lease: Lease = { token: system.ids.random(), durationMs: 45_000 };
 const everything: ListQuery = {
   before: undefined,
   limit: 20,
+  maxBytes: 3 * 2 ** 20,
   unreadOnly: false,
   types: [],
   channels: [],

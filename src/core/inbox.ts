@@ -27,6 +27,8 @@ export interface InboxPage {
 
 const defaultLimit = 20;
 const largestLimit = 100;
+/** A page ends with the item that brings its texts to this size: gRPC clients take messages of 4 MiB, and memory has an end. */
+const pageBytes = 3 * 2 ** 20;
 
 /** What a recipient does with the inbox. Each change reaches the user's live streams. */
 export class Inbox {
@@ -40,11 +42,14 @@ export class Inbox {
     this.#ambient = ambient;
   }
 
-  /** One page, newest first. @throws NotifyError invalid_argument for a bad cursor */
+  /**
+   * One page, newest first; of large items it has fewer than asked for.
+   * @throws NotifyError invalid_argument for a bad cursor
+   */
   async list(owner: UserKey, query: InboxQuery): Promise<InboxPage> {
     const before = decodeCursor(query.cursor);
     const limit = query.limit <= 0 ? defaultLimit : Math.min(query.limit, largestLimit);
-    const page = await this.#store.listNotifications(owner, { ...query, before, limit });
+    const page = await this.#store.listNotifications(owner, { ...query, before, limit, maxBytes: pageBytes });
     const last = page.notifications.at(-1);
     return {
       notifications: page.notifications,

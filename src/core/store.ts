@@ -140,6 +140,8 @@ export interface ListQuery {
   readonly before: number | undefined;
   /** 1 to 100. */
   readonly limit: number;
+  /** As of SinceQuery. */
+  readonly maxBytes: number;
   /** Only in-app items that are not read; `archived` applies too. */
   readonly unreadOnly: boolean;
   /** Empty: all. */

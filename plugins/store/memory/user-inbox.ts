@@ -147,10 +147,13 @@ export class UserInbox {
   list(query: ListQuery): { notifications: Notification[]; more: boolean } {
     const before = query.before ?? Number.POSITIVE_INFINITY;
     const notifications: Notification[] = [];
+    let size = 0;
     for (const row of this.#items.backFrom((item) => item.position >= before)) {
       if (!matches(row, query)) continue;
-      if (notifications.length === query.limit) return { notifications, more: true };
+      if (notifications.length === query.limit || size >= query.maxBytes)
+        return { notifications, more: true };
       notifications.push(this.show(row));
+      size += textUnits(row.content);
     }
     return { notifications, more: false };
   }

@@ -5,6 +5,7 @@ import { textArray } from './arrays.ts';
 import type { Database } from './database.ts';
 import { expireInbox } from './expiry.ts';
 import { lookAt } from './looking.ts';
+import { upTo } from './page-bytes.ts';
 import {
   counterColumns,
   type Item,
@@ -48,20 +49,23 @@ function pageStatement(query: ListQuery): Statement {
   let statement = pages.get(shape);
   if (statement === undefined) {
     const filters = [
-      ...(hasTypes ? ['AND n.type = ANY ($5::text[])'] : []),
-      ...(hasChannels ? [`AND n.channels && $${hasTypes ? 6 : 5}::text[]`] : []),
+      ...(hasTypes ? ['AND n.type = ANY ($6::text[])'] : []),
+      ...(hasChannels ? [`AND n.channels && $${hasTypes ? 7 : 6}::text[]`] : []),
     ].join(' ');
     const page = (conditions: string) => `(
-    SELECT n.position, ${itemJson} AS item FROM notify.notifications n
+    SELECT n.* FROM notify.notifications n
     WHERE n.tenant_id = $1 AND n.user_id = $2 AND n.position < $3 AND ${conditions} ${filters}
     ORDER BY n.position DESC LIMIT $4
   )`;
     statement = {
       name: `list_${shape}`,
       text: `
-SELECT ${counterColumns},
-  (SELECT json_agg(n.item ORDER BY n.position DESC) FROM (${rowsOf(query, page)}) n) AS page
-FROM notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2`,
+SELECT ${counterColumns}, p.found, p.page
+FROM notify.users u CROSS JOIN LATERAL (
+  SELECT max(n.found) AS found, json_agg(${itemJson} ORDER BY n.position DESC) AS page
+  FROM ${upTo('$5', 'n.position DESC', rowsOf(query, page))}
+) p
+WHERE u.tenant_id = $1 AND u.user_id = $2`,
     };
     pages.set(shape, statement);
   }
@@ -106,16 +110,15 @@ export async function listNotifications(
   query: ListQuery,
   nowMs: number,
 ): Promise<NotificationPage> {
-  const values: Value[] = [owner.tenantId, owner.userId, query.before ?? noEnd, query.limit + 1];
+  const { before = noEnd, limit, maxBytes } = query;
+  const values: Value[] = [owner.tenantId, owner.userId, before, limit + 1, maxBytes];
   if (query.types.length > 0) values.push(textArray(query.types));
   if (query.channels.length > 0) values.push(textArray(query.channels));
   const { rows, counters } = await lookAt(db, owner, nowMs, pageStatement(query), values);
   const items = JSON.parse(rows[0]?.page ?? '[]') as Item[];
   return {
-    notifications: items
-      .slice(0, query.limit)
-      .map((item) => toNotification(owner, item, counters.seenPosition)),
-    more: items.length > query.limit,
+    notifications: items.slice(0, limit).map((item) => toNotification(owner, item, counters.seenPosition)),
+    more: Number(rows[0]?.found ?? 0) > Math.min(items.length, limit),
     summary: toSummary(counters),
   };
 }

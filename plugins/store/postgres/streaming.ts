@@ -2,26 +2,11 @@ import type { UserKey } from '../../../src/core/glossary.ts';
 import type { SincePage, SinceQuery } from '../../../src/core/store.ts';
 import type { Database } from './database.ts';
 import { lookAt } from './looking.ts';
+import { upTo } from './page-bytes.ts';
 import { counterColumns, type Item, itemJson, listed, toNotification } from './rows.ts';
 import type { Statement } from './statement.ts';
 
 const shown = `n.tenant_id = $1 AND n.user_id = $2 AND n.in_app_status IS NOT NULL AND ${listed} AND n.archived_at_ms IS NULL`;
-
-/** How long all texts of an item are together, in bytes. Postgres knows it without reading a long one. */
-const textBytes = [
-  'notification_id',
-  'type',
-  'subject_ref',
-  'subject_type',
-  'title',
-  'body',
-  'data',
-  'actions',
-  'action_url',
-  'icon_url',
-]
-  .map((column) => `coalesce(octet_length(n.${column}), 0)`)
-  .join(' + ');
 
 /** A page of some rows of notifications, in order: up to $4 of them, and none after those that reach $5 bytes. */
 const statement = (name: string, rows: string): Statement => ({
@@ -30,12 +15,7 @@ const statement = (name: string, rows: string): Statement => ({
 SELECT ${counterColumns}, n.found, n.item
 FROM notify.users u LEFT JOIN LATERAL (
   SELECT n.position, n.found, ${itemJson} AS item
-  FROM (
-    SELECT n.*, count(*) OVER () AS found,
-      sum(${textBytes}) OVER (ORDER BY n.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-    FROM (${rows}) n
-  ) n
-  WHERE n.bytes_before IS NULL OR n.bytes_before < $5
+  FROM ${upTo('$5', 'n.position', rows)}
 ) n ON true
 WHERE u.tenant_id = $1 AND u.user_id = $2
 ORDER BY n.position`,

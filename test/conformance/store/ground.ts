@@ -148,6 +148,7 @@ export class Ground {
     const all = {
       before: undefined,
       limit: 100,
+      maxBytes: Number.MAX_SAFE_INTEGER,
       unreadOnly: false,
       types: [],
       channels: [],

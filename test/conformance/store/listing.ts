@@ -76,6 +76,21 @@ export function listing(ground: Ground): void {
       assert.deepEqual(idsOf([...first.notifications, ...second.notifications]), ids);
     });
 
+    it('ends a page with the item that brings it to its size, and goes on from there', async () => {
+      const owner = ground.user();
+      const body = 'x'.repeat(1_000);
+      const ids = idsOf(await ground.addMany(owner, 5, { content: { body } })).reverse();
+      for (const query of [{}, { unreadOnly: true }, { archived: true }, { types: ['comment'] }]) {
+        const page = await ground.list(owner, { ...query, maxBytes: 1_500 });
+        assert.deepEqual(idsOf(page.notifications), ids.slice(0, 2));
+        assert.equal(page.more, true);
+        assert.deepEqual(await ground.listAll(owner, { ...query, maxBytes: 1_500 }), ids);
+        assert.deepEqual(await ground.listAll(owner, { ...query, maxBytes: 1 }), ids, 'never an empty page');
+      }
+      const exact = await ground.list(owner, { limit: 2, maxBytes: 1_500, before: undefined });
+      assert.equal(exact.more, true);
+    });
+
     it('filters and counts unread items that share a millisecond', async () => {
       const owner = ground.user();
       const items = await ground.addMany(owner, 6, { createdAtMs: ground.now });
