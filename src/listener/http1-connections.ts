@@ -37,6 +37,10 @@ export class Http1Connections {
     socket.on('close', () => this.#connections.delete(socket));
   }
 
+  sockets(): Iterable<Socket> {
+    return this.#connections.keys();
+  }
+
   /** Destroys those without a request under way whose answers have left this process to the last byte. */
   closeIdle(): void {
     for (const [socket, { open, readTo }] of this.#connections) {
