@@ -3,6 +3,7 @@ import { startEmbeddedPostgres } from '../src/dev/embedded-postgres.ts';
 import type { Figure } from './figures.ts';
 import { manyStreamFigures } from './live/many-streams.ts';
 import { redisFigures, replicaFigures } from './live/replicas.ts';
+import { rpcStreamFigures } from './live/rpc-streams.ts';
 import { slowReaderFigures } from './live/slow-readers.ts';
 
 /** Live streams on Postgres: what they cost, how fast they are, what slow readers cost, and what a second replica adds. */
@@ -18,6 +19,7 @@ export async function benchLive(): Promise<Figure[]> {
   try {
     return [
       ...(await shown(manyStreamFigures(database))),
+      ...(await shown(rpcStreamFigures(database))),
       ...(await shown(slowReaderFigures(database))),
       ...(await shown(replicaFigures(database, 'postgres', {}))),
       ...(await shown(redisFigures(database))),
