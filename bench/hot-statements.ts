@@ -81,7 +81,7 @@ export async function exercise(dsn: string): Promise<Statement[]> {
   await store.inboxSummaries([owner]);
   await store.advanceItems(500);
   const room = new Map([['email', 256]] as const);
-  const { deliveries } = await store.claimDeliveries({ lease, room, suspect: true, graceMs: 0 });
+  const { deliveries } = await store.claimDeliveries({ lease, room, suspect: true, takeOver: true });
   const refs = deliveries.map(({ notification: { tenantId, userId, id }, deliveryId }) => ({
     tenantId,
     userId,
@@ -96,7 +96,7 @@ export async function exercise(dsn: string): Promise<Statement[]> {
     reason: '',
     providerMessageId: '',
     atMs: BigInt(system.clock.now()),
-    attempt: undefined,
+    attempts: [],
     dueAtMs: 0n,
   };
   await store.recordOutcomes([

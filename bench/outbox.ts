@@ -154,7 +154,7 @@ async function engine(database: EmbeddedPostgres, sent: () => void) {
     throw error;
   };
   const attempts = new Attempts(
-    { outbox: store, providers: new Map([['email', provider]]), ambient: system },
+    { outbox: store, providers: new Map([['email', [provider]]]), ambient: system },
     settings,
     {
       attempted() {},
@@ -254,6 +254,9 @@ async function loopBoss(database: EmbeddedPostgres, boss: PgBoss): Promise<Drain
 
 /** What a dispatcher costs that has nothing to do. */
 async function idle(database: EmbeddedPostgres): Promise<Figure> {
+  // the drain's dead index entries stay, for looks to pass over, and no vacuum is counted with them
+  await sql(database, 'ALTER SYSTEM SET autovacuum = off');
+  await sql(database, 'SELECT pg_reload_conf()');
   await sql(database, 'CHECKPOINT');
   const { dispatcher, stop } = await engine(database, () => {});
   const measureIdle = async (): Promise<{ own: number; postgres: number }> => {

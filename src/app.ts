@@ -59,7 +59,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'redis', 'retry', 'send_rates', 'webhook'],
+  features: ['plugins', 'redis', 'retry', 'sandbox', 'send_rates', 'webhook'],
 };
 
 /** What tests and embedders may replace. */
@@ -164,7 +164,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
         clientPort: port(client),
         internalPort: port(internal),
         internalToken: config.auth.internalToken !== undefined,
-        providers: Object.fromEntries([...core.providers].map(([channel, { name }]) => [channel, name])),
+        providers: Object.fromEntries(
+          [...core.providers].map(([channel, all]) => [channel, all.map(({ name }) => name).join()]),
+        ),
+        sandbox: config.sandbox.rule?.kind ?? ('' as const),
       });
       await client.register(playground, { facts });
       await client.register(devTestProvider);
@@ -223,31 +226,34 @@ function stopShares(shutdownTimeoutMs: number) {
   };
 }
 
+/**
+ * The providers that the configuration names, without a store, a dispatcher or a port: nothing is sent by them. For a check; close it.
+ * @throws what a module or a provider throws that cannot be opened
+ */
+export async function buildProviders(config: Config): Promise<FastifyInstance> {
+  const core = fastify();
+  try {
+    const { table } = await registerFoundation(core, {}, await loadModules(config.plugins));
+    await registerProviders(core, config, table);
+    await core.ready();
+    return core;
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
+}
+
 async function buildCore(
   core: FastifyInstance,
   config: Config,
   overrides: Overrides,
   modules: readonly UserModule[],
 ): Promise<FastifyInstance> {
-  const drivers = new Map<string, OpenStore>(Object.entries(storeDrivers));
-  const table: ProviderTable = new Map(
-    Object.entries(channelProviders).map(([channel, providers]) => [
-      channel as Channel,
-      new Map(Object.entries(providers)),
-    ]),
-  );
   try {
-    await core.register(ambient, { ambient: overrides.ambient ?? system });
-    await core.register(metrics);
-    await core.register(storeRegistry, { drivers });
-    await core.register(providerRegistry, { table });
-    for (const module of modules) if (module.core) await core.register(module.core);
+    const { drivers, table } = await registerFoundation(core, overrides, modules);
     await core.register(auth, { auth: config.auth });
     await core.register(store, { config, drivers });
-    await core.register(testProviders);
-    await core.register(egress, { config });
-    await core.register(webhookKeys, { config });
-    await core.register(channels, { config, table });
+    await registerProviders(core, config, table);
     await core.register(backplane, { config, wrap: overrides.wrapTransport });
     await core.register(liveHub, { live: config.live });
     await core.register(dispatcher, { config, settings: overrides.dispatcher });
@@ -261,6 +267,34 @@ async function buildCore(
     await core.close();
     throw error;
   }
+}
+
+/** What everything else stands on, modules included: they may add stores and providers. */
+async function registerFoundation(
+  core: FastifyInstance,
+  overrides: Overrides,
+  modules: readonly UserModule[],
+): Promise<{ readonly drivers: Map<string, OpenStore>; readonly table: ProviderTable }> {
+  const drivers = new Map<string, OpenStore>(Object.entries(storeDrivers));
+  const table: ProviderTable = new Map(
+    Object.entries(channelProviders).map(([channel, providers]) => [
+      channel as Channel,
+      new Map(Object.entries(providers)),
+    ]),
+  );
+  await core.register(ambient, { ambient: overrides.ambient ?? system });
+  await core.register(metrics);
+  await core.register(storeRegistry, { drivers });
+  await core.register(providerRegistry, { table });
+  for (const module of modules) if (module.core) await core.register(module.core);
+  return { drivers, table };
+}
+
+async function registerProviders(core: FastifyInstance, config: Config, table: ProviderTable): Promise<void> {
+  await core.register(testProviders);
+  await core.register(egress, { config });
+  await core.register(webhookKeys, { config });
+  await core.register(channels, { config, table });
 }
 
 /** Core's decorators, by name: what a listener is handed. */

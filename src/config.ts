@@ -113,10 +113,11 @@ function isChosen({ of, name }: Choice, choices: Choices): boolean {
 }
 
 function readVariable(variable: Variable<unknown>, context: Context, within?: Choice): unknown {
-  const { name, type, feature, choice } = variable;
+  const { type, feature, choice, own } = variable;
   const { read, built, choices, refuse } = context;
   if (choice !== undefined && !isChosen(choice, choices)) return undefined;
 
+  const name = own !== undefined && read(own) !== undefined ? own : variable.name;
   const given = read(name);
   if (given === undefined) return readUnset(variable, context, within);
   const result = type.safeParse(given);

@@ -1,9 +1,11 @@
-import { type App, buildApp, built } from './app.ts';
+import { type App, buildApp, buildProviders, built } from './app.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
 import { devBanner } from './dev/banner.ts';
 import type { EmbeddedPostgres } from './dev/embedded-postgres.ts';
 import { channelsOfTestProvider, testProvidersFor } from './dev/test-providers.ts';
 import { createLogger } from './logger.ts';
+import { reportProviders } from './provider-check/at-boot.ts';
+import { checkProviders } from './provider-check/command.ts';
 
 const oldestNode = [24, 12] as const;
 
@@ -18,6 +20,8 @@ async function main(): Promise<void> {
     return fail(
       `notify needs Node ${oldestNode.join('.')} or newer, and this is ${process.versions.node}; start it by npm run, which brings its own`,
     );
+
+  if (process.argv.includes('--check-providers')) return checkAndTell();
 
   const isDev = process.argv.includes('--dev');
   const hasTestProviders = process.argv.includes('--test-providers');
@@ -68,9 +72,20 @@ async function main(): Promise<void> {
       { channels },
       'test_provider: nothing is sent on these channels; the playground shows what would be',
     );
+  const { rule, allow } = config.sandbox;
+  if (rule !== undefined)
+    logger.warn(
+      {
+        mode: rule.kind,
+        redirected: rule.kind === 'redirect' ? Object.keys(rule.to) : [],
+        allowed: allow.length,
+      },
+      'sandbox: messages do not reach the people they are addressed to; unset NOTIFY_SANDBOX in production',
+    );
 
   let app: App | undefined;
   let stoppingSince: number | undefined;
+  const checks = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     if (stoppingSince !== undefined) {
       if (performance.now() - stoppingSince < echoMs) return;
@@ -80,6 +95,7 @@ async function main(): Promise<void> {
     const since = performance.now();
     stoppingSince = since;
     logger.info({ signal }, 'server_shutdown_signal');
+    checks.abort();
     const timeoutMs = config.shutdownTimeoutMs;
     setTimeout(() => {
       logger.error({ timeout_ms: timeoutMs }, 'shutdown_timeout: something did not finish in time');
@@ -105,6 +121,7 @@ async function main(): Promise<void> {
     app = await buildApp(config, { logger });
     const ports = await app.listen();
     logger.info({ ...ports, boot_ms: Math.round(performance.now() - started) }, 'server_listen');
+    reportProviders(app.core, logger, checks.signal);
     flush();
     if (isDev) process.stderr.write(devBanner(ports, config, database?.folder));
   } catch (error) {
@@ -112,6 +129,17 @@ async function main(): Promise<void> {
     logger.fatal({ err: error }, 'boot_failed');
     process.stderr.write(`notify cannot start: ${whyNot(error, config.ports)}\n`);
     return stop(1);
+  }
+}
+
+/** `npm run providers:check`. Exits 0 where everything that is switched on is well, 1 otherwise. */
+async function checkAndTell(): Promise<void> {
+  try {
+    const { text, isGood } = await checkProviders(process.env, built, buildProviders);
+    // a connection that never answered may still be open
+    process.stdout.write(text, () => process.exit(isGood ? 0 : 1));
+  } catch (error) {
+    fail(error instanceof Error ? error.message : 'the providers cannot be opened');
   }
 }
 

@@ -189,6 +189,7 @@ describe('parseDuration', () => {
 describe('defaults', () => {
   it('are those of the contract', () => {
     const hour = 3_600_000;
+    const unlimited = { rate: undefined, concurrency: undefined, timeoutMs: undefined };
     assert.deepEqual(parseConfig(dev, nothing), {
       host: '::',
       ports: { client: 8080, internal: 8081, metrics: 9090 },
@@ -245,14 +246,14 @@ describe('defaults', () => {
         },
       },
       rateLimits: {},
-      sendRates: {
-        email: undefined,
-        sms: undefined,
-        whatsapp: undefined,
-        web_push: undefined,
-        mobile_push: undefined,
-        webhook: undefined,
-        chat: undefined,
+      sending: {
+        email: unlimited,
+        sms: unlimited,
+        whatsapp: unlimited,
+        web_push: unlimited,
+        mobile_push: unlimited,
+        webhook: unlimited,
+        chat: unlimited,
       },
       retention: { readMs: 90 * 24 * hour, unreadMs: 365 * 24 * hour, deliveriesMs: 30 * 24 * hour },
       sandbox: { rule: undefined, allow: [] },
@@ -298,7 +299,17 @@ describe('variables', () => {
     const expected = contract
       .trim()
       .split(/\s+/)
-      .map((name) => `NOTIFY_${name}`);
+      .map((name) => `NOTIFY_${name}`)
+      .concat(
+        ['EMAIL', 'SMS', 'WHATSAPP', 'WEBPUSH', 'MOBILEPUSH', 'WEBHOOK', 'CHAT'].flatMap((channel) => [
+          `NOTIFY_${channel}_CONCURRENCY`,
+          `NOTIFY_${channel}_TIMEOUT`,
+        ]),
+        ['SES', 'SENDGRID', 'ACS'].flatMap((provider) => [
+          `NOTIFY_EMAIL_${provider}_API_KEY`,
+          `NOTIFY_EMAIL_${provider}_ENDPOINT`,
+        ]),
+      );
     assert.deepEqual([...variableNames].sort(), expected.sort());
   });
 
@@ -488,10 +499,46 @@ describe('values', () => {
       NOTIFY_EMAIL_FROM: 'a@b.example',
       NOTIFY_EMAIL_REGION: 'eu-west-1',
     };
-    assert.equal(parse({ ...ses, NOTIFY_EMAIL_RATE: '14' }).sendRates.email, 14);
-    assert.equal(parse({ ...ses, NOTIFY_EMAIL_RATE: '0.5' }).sendRates.email, 0.5);
+    const rate = (text: string) => parse({ ...ses, NOTIFY_EMAIL_RATE: text }).sending.email.rate;
+    assert.deepEqual(rate('14'), { every: 14, named: {} });
+    assert.deepEqual(rate('0.5'), { every: 0.5, named: {} });
     onlyViolation({ ...ses, NOTIFY_EMAIL_RATE: '0' }, 'NOTIFY_EMAIL_RATE', /"0" is not a number above 0/);
-    assert.equal(parse({ NOTIFY_EMAIL_RATE: 'fast' }).sendRates.email, undefined);
+    assert.equal(parse({ NOTIFY_EMAIL_RATE: 'fast' }).sending.email.rate, undefined);
+  });
+
+  it('rates, attempts at once and time-outs are one number for each provider, or some by name', () => {
+    const two = {
+      NOTIFY_EMAIL_PROVIDER: 'ses,smtp',
+      NOTIFY_EMAIL_FROM: 'a@b.example',
+      NOTIFY_EMAIL_REGION: 'eu-west-1',
+      NOTIFY_EMAIL_SMTP_HOST: 'mail.b.example',
+    };
+    const { email } = parse({
+      ...two,
+      NOTIFY_EMAIL_RATE: 'SES=14, smtp=0.5',
+      NOTIFY_EMAIL_CONCURRENCY: '8',
+      NOTIFY_EMAIL_TIMEOUT: '20s, ses=1.5s',
+    }).sending;
+    assert.deepEqual(email, {
+      rate: { every: undefined, named: { ses: 14, smtp: 0.5 } },
+      concurrency: { every: 8, named: {} },
+      timeoutMs: { every: 20_000, named: { ses: 1_500 } },
+    });
+    const webhook = { NOTIFY_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString('base64')}` };
+    assert.deepEqual(parse({ ...webhook, NOTIFY_WEBHOOK_CONCURRENCY: '100' }).sending.webhook.concurrency, {
+      every: 100,
+      named: {},
+    });
+    for (const [variable, text, message] of [
+      ['NOTIFY_EMAIL_RATE', 'sendgrid=14', /"sendgrid" is no provider of the channel; it has ses or smtp/],
+      ['NOTIFY_EMAIL_RATE', 'ses=14,ses=15', /"ses" is named twice/],
+      ['NOTIFY_EMAIL_RATE', '14,15', /has two values; name the provider of each/],
+      ['NOTIFY_EMAIL_RATE', 'ses=', /"" is not a number above 0/],
+      ['NOTIFY_EMAIL_CONCURRENCY', '0', /"0" is not a whole number from 1 to 1000/],
+      ['NOTIFY_EMAIL_TIMEOUT', 'ses=5', /"5" has no unit/],
+      ['NOTIFY_EMAIL_TIMEOUT', '45s', /"45s" is no time for an attempt; use 100ms to 40s/],
+    ] as const)
+      onlyViolation({ ...two, [variable]: text }, variable, message);
   });
 
   it('the sandbox captures or redirects', () => {
@@ -504,11 +551,46 @@ describe('values', () => {
       rule: { kind: 'redirect', to: { email: 'qa@b.example', sms: '+15550100' } },
       allow: ['a@b.example', '+15550101'],
     });
-    onlyViolation({ NOTIFY_SANDBOX: 'true' }, 'NOTIFY_SANDBOX', /use capture or redirect:/);
+    onlyViolation({ NOTIFY_SANDBOX: 'true' }, 'NOTIFY_SANDBOX', /use capture, or redirect:/);
     onlyViolation(
       { NOTIFY_SANDBOX: 'redirect:emial=a@b.example' },
       'NOTIFY_SANDBOX',
       /the channels are email/,
+    );
+  });
+
+  it('the sandbox redirects to addresses that the channel could have', () => {
+    const token = 'dReg:APA91b-phone-of-the-qa-team';
+    for (const right of [
+      ...['email=qa+1@b.example', 'sms=+15550100', 'whatsapp=+15550100', `mobile_push=${token}`],
+      ...['webhook=https://hooks.b.example/qa?a=b', 'chat=qa-room', 'chat=-100123'],
+    ])
+      assert.equal(parse({ NOTIFY_SANDBOX: `redirect:${right}` }).sandbox.rule?.kind, 'redirect', right);
+    for (const [wrong, message] of [
+      ['email=+15550100', /^email needs one address/],
+      ['email=QA <qa@b.example>', /^email needs one address/],
+      ['sms=15550100', /^sms needs a number in international form/],
+      ['whatsapp=qa@b.example', /^whatsapp needs a number/],
+      ['web_push=+15550100', /^web_push cannot be redirected: .* leave it out, and it is captured$/],
+      ['mobile_push=+15550100', /^mobile_push needs a device's push token/],
+      ['mobile_push=the-qa-team@b.example', /^mobile_push needs a device's push token/],
+      ['webhook=+15550100', /^webhook needs a URL/],
+      ['webhook=ftp://b.example', /^webhook needs a URL/],
+      ['chat=the room', /^chat needs one address/],
+    ] as const)
+      onlyViolation({ NOTIFY_SANDBOX: `redirect:${wrong}` }, 'NOTIFY_SANDBOX', message);
+  });
+
+  it('the list of those who still get theirs is refused where everybody would', () => {
+    onlyViolation(
+      { NOTIFY_SANDBOX_ALLOW: 'a@b.example' },
+      'NOTIFY_SANDBOX_ALLOW',
+      /without which everybody gets theirs; set NOTIFY_SANDBOX=capture/,
+    );
+    onlyViolation(
+      { NOTIFY_SANDBOX: 'capture', NOTIFY_SANDBOX_ALLOW: '*@b.example' },
+      'NOTIFY_SANDBOX_ALLOW',
+      /write each address, or @example.com/,
     );
   });
 
@@ -687,7 +769,9 @@ describe('providers', () => {
       ...from,
       NOTIFY_EMAIL_PROVIDER: 'SES, SendGrid',
       NOTIFY_EMAIL_REGION: 'eu-west-1',
-      NOTIFY_EMAIL_API_KEY: 'id:k',
+      NOTIFY_EMAIL_SES_API_KEY: 'id:k',
+      NOTIFY_EMAIL_API_KEY: 'SG.k',
+      NOTIFY_EMAIL_SENDGRID_ENDPOINT: 'https://api.eu.sendgrid.com',
     };
     const config = parse({ ...env, NOTIFY_CHAT_PROVIDER: 'None' });
     assert.deepEqual([config.providers.email, config.providers.chat], [['ses', 'sendgrid'], []]);
@@ -696,11 +780,36 @@ describe('providers', () => {
       emailservice: undefined,
       smtp: undefined,
       ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined },
-      sendgrid: { apiKey: 'id:k', endpoint: undefined },
+      sendgrid: { apiKey: 'SG.k', endpoint: 'https://api.eu.sendgrid.com' },
       acs: undefined,
     });
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'slack,slack' }, 'NOTIFY_CHAT_PROVIDER', /"slack" is named twice/);
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'none,slack' }, 'NOTIFY_CHAT_PROVIDER', /none cannot stand beside/);
+  });
+
+  it('that read one variable need one of their own, but for one of them', () => {
+    const env = { ...from, NOTIFY_EMAIL_PROVIDER: 'ses,sendgrid', NOTIFY_EMAIL_REGION: 'eu-west-1' };
+    const both = /^would be read by 2 .*NOTIFY_EMAIL_SES_API_KEY or NOTIFY_EMAIL_SENDGRID_API_KEY/;
+    onlyViolation({ ...env, NOTIFY_EMAIL_API_KEY: 'id:k' }, 'NOTIFY_EMAIL_API_KEY', both);
+    onlyViolation(
+      {
+        ...env,
+        NOTIFY_EMAIL_SENDGRID_API_KEY: 'SG.k',
+        NOTIFY_EMAIL_ENDPOINT: 'https://proxy.shop.example',
+      },
+      'NOTIFY_EMAIL_ENDPOINT',
+      /NOTIFY_EMAIL_SES_ENDPOINT or NOTIFY_EMAIL_SENDGRID_ENDPOINT/,
+    );
+    onlyViolation(env, 'NOTIFY_EMAIL_API_KEY', /^is required for NOTIFY_EMAIL_PROVIDER=sendgrid$/);
+    const { email } = parse({ ...env, NOTIFY_EMAIL_SENDGRID_API_KEY: 'SG.k' });
+    assert.deepEqual([email?.ses?.apiKey, email?.sendgrid?.apiKey], [undefined, 'SG.k']);
+    onlyViolation(
+      { ...env, NOTIFY_EMAIL_SENDGRID_API_KEY: 'SG.k', NOTIFY_EMAIL_SES_API_KEY: 'no-pair' },
+      'NOTIFY_EMAIL_SES_API_KEY',
+      /must be <access key id>:<secret access key>/,
+    );
+    const alone = { ...env, NOTIFY_EMAIL_PROVIDER: 'sendgrid', NOTIFY_EMAIL_API_KEY: 'SG.k' };
+    assert.equal(parse(alone).email?.sendgrid?.apiKey, 'SG.k');
   });
 
   it('that are not built are refused by name, with what there is instead', () => {

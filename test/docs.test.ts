@@ -93,8 +93,10 @@ describe('docs/configuration.md', () => {
   const all: { variable: Variable<unknown>; isChosen: boolean }[] = [];
   const collect = (settings: Settings, isChosen: boolean): void => {
     for (const node of Object.values(settings))
-      if (isVariable(node)) all.push({ variable: node, isChosen });
-      else collect(isBlock(node) ? node.settings : node, isChosen || isBlock(node));
+      if (isVariable(node)) {
+        all.push({ variable: node, isChosen });
+        if (node.own !== undefined) all.push({ variable: { ...node, name: node.own }, isChosen });
+      } else collect(isBlock(node) ? node.settings : node, isChosen || isBlock(node));
   };
   collect(schema, false);
   const isRefused = ({ feature }: Variable<unknown>) =>

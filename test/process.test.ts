@@ -102,6 +102,7 @@ describe('the process', () => {
       'WARN unknown_variable',
       'WARN dev_mode',
       'INFO server_listen',
+      'INFO channels',
       'INFO rpc',
       'INFO server_shutdown_signal',
       'INFO server_stopped',

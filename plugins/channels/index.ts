@@ -1,9 +1,9 @@
 import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
-import type { ChannelProvider } from '../../src/core/channel.ts';
+import type { ChannelProvider, Providers } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
-import { ByToken } from './mobile-push/by-token.ts';
 import { lazy, type OpenProvider } from './open.ts';
+import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
 import { openTwilio } from './twilio/index.ts';
 
@@ -44,8 +44,8 @@ export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The active provider of each channel that has one. */
-    providers: ReadonlyMap<Channel, ChannelProvider>;
+    /** The active providers of each channel that has some, in the order in which the configuration names them. */
+    providers: Providers;
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
     registerProvider(channel: Channel, name: string, open: OpenProvider): void;
   }
@@ -66,7 +66,8 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 /** The providers that the configuration names. */
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
-    const active = new Map<Channel, ChannelProvider>();
+    const active = new Map<Channel, readonly ChannelProvider[]>();
+    const sandboxed = sandboxing(app, config);
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
     const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
@@ -80,25 +81,16 @@ export default fp<{ config: Config; table: ProviderTable }>(
         }
         const provider = await open(app, config);
         app.addHook('onClose', () => provider.close?.());
-        opened.push(provider);
+        opened.push(sandboxed(provider));
       }
-      const provider = oneOf(channel, opened);
-      if (provider !== undefined) active.set(channel, provider);
+      if (opened.length > 0) active.set(channel, opened);
     }
     app.decorate('providers', active);
   },
   {
     name: 'providers',
-    dependencies: ['ambient', 'egress', 'webhook-keys', 'provider-registry', 'test-providers'],
+    dependencies: [
+      ...['ambient', 'egress', 'notify-metrics', 'provider-registry', 'test-providers', 'webhook-keys'],
+    ],
   },
 );
-
-/** The provider of a channel. Several are one only where a destination tells which of them it belongs to. */
-function oneOf(channel: Channel, opened: readonly ChannelProvider[]): ChannelProvider | undefined {
-  const [first, second, ...others] = opened;
-  if (second === undefined) return first;
-  const named = (name: string) => opened.find((provider) => provider.name === name);
-  const [fcm, apns] = [named('fcm'), named('apns')];
-  if (channel === 'mobile_push' && others.length === 0 && fcm && apns) return new ByToken(fcm, apns);
-  throw new Error(`channel ${channel}: a second provider to fall back on is not built; name one`);
-}

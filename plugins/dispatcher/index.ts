@@ -2,7 +2,7 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import { Attempts } from '../../src/core/dispatcher/attempts.ts';
 import { Dispatcher } from '../../src/core/dispatcher/dispatcher.ts';
-import { type DispatcherSettings, dispatcherDefaults } from '../../src/core/dispatcher/settings.ts';
+import { type DispatcherSettings, dispatcherDefaults, limitsOf } from '../../src/core/dispatcher/settings.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -22,13 +22,15 @@ export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | und
     const all: DispatcherSettings = {
       ...dispatcherDefaults,
       retry: config.retry,
-      rates: config.sendRates,
+      limits: config.sending,
       ...settings,
     };
     const attempts = new Attempts({ outbox, providers, ambient }, all, {
-      attempted({ channel, provider, status, durationMs, error }) {
+      attempted({ channel, provider, status, next, durationMs, error }) {
         meters.send(channel, provider, status, durationMs / 1000);
-        if (error !== undefined) log.warn({ channel, provider, status, err: error }, 'send_failed');
+        const goesOn = next !== undefined && { next_provider: next };
+        if (error !== undefined)
+          log.warn({ channel, provider, status, ...goesOn, err: error }, 'send_failed');
       },
       providerDown: ({ channel, provider, reason, probeInMs }) =>
         log.error({ channel, provider, reason, probe_in_ms: probeInMs }, 'provider_down'),
@@ -46,6 +48,9 @@ export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | und
         log.warn({ err: error }, 'dispatcher_waits: the store cannot be asked what is due'),
       storeBack: () => log.info('dispatcher_goes_on'),
     });
+    for (const { channel, name: provider, usualRate } of [...providers.values()].flat())
+      if (usualRate !== undefined && limitsOf(all, { channel, name: provider }).rate === undefined)
+        log.info({ channel, provider, rate: usualRate }, 'usual_rate: its NOTIFY_…_RATE sets another');
     app.decorate('attempts', attempts);
     app.decorate('dispatcher', dispatcher);
     app.addHook('onReady', async () => dispatcher.start());

@@ -43,6 +43,12 @@ export function createMeters(client: Client, registry: Registry) {
     buckets: secondsBuckets,
     registers,
   });
+  const diverted = new client.Counter({
+    name: 'notify_sandbox_total',
+    help: 'Messages that NOTIFY_SANDBOX kept or sent to an address of its own.',
+    labelNames: ['channel', 'provider', 'diversion'],
+    registers,
+  });
   const storeOps = tallied('notify_store_op_total', 'Calls to the store, by operation and outcome.', [
     'op',
     'code',
@@ -100,6 +106,9 @@ export function createMeters(client: Client, registry: Registry) {
       sends.inc({ channel, provider, status });
       sendSeconds.observe({ channel, provider }, seconds);
     },
+    /** @param diversion sandbox_captured or sandbox_redirected */
+    diverted: (channel: string, provider: string, diversion: string): void =>
+      diverted.inc({ channel, provider, diversion }),
     storeOp(op: string, code: string, seconds: number): void {
       const meter = storeOp(op);
       meter.codes(code)();

@@ -34,6 +34,12 @@ export const isSendable = (
   delivery.destination !== '' &&
   delivery.provider !== '';
 
+/**
+ * An item whose deliveries were under way at its expiry is looked at again after so long, in milliseconds: what is handed back or put
+ * off meanwhile is stopped then. Its due time is past its expiry, which says that the item itself has been dealt with.
+ */
+export const expiryLookMs = 5_000;
+
 /** Whether a row is in the inbox from the start. */
 export const isVisible = (row: NewNotification): boolean =>
   row.appearsAtMs === 0n &&
@@ -78,8 +84,8 @@ export function afterOutcome(delivery: Delivery, outcome: Outcome): Delivery {
     ...delivery,
     status,
     reason: outcome.reason,
-    provider: outcome.attempt?.provider ?? delivery.provider,
-    attempts: delivery.attempts + (outcome.attempt ? 1 : 0),
+    provider: outcome.attempts.at(-1)?.provider ?? delivery.provider,
+    attempts: delivery.attempts + outcome.attempts.length,
     providerMessageId: outcome.providerMessageId || delivery.providerMessageId,
     deliveredAtMs: reached && delivery.deliveredAtMs === 0n ? outcome.atMs : delivery.deliveredAtMs,
     ackAtMs: status === 'acked' ? outcome.atMs : delivery.ackAtMs,

@@ -14,6 +14,8 @@ export interface PlaygroundFacts {
   readonly internalToken: boolean;
   /** The active provider's name, by channel that has one. */
   readonly providers: Readonly<Record<string, string>>;
+  /** What the sandbox does; '' where there is none. */
+  readonly sandbox: '' | 'capture' | 'redirect';
 }
 
 /** GET / in dev mode: a page to try the service with. What it sends goes through the same code as Notify. */

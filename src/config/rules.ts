@@ -3,8 +3,10 @@
  * there.
  */
 import { isVapidPair } from './credentials.ts';
-import type { ConfigDraft } from './schema.ts';
-import type { Feature } from './variable.ts';
+import { quote } from './invalid.ts';
+import { type ConfigDraft, schema } from './schema.ts';
+import { oneOf } from './types.ts';
+import { blocksOf, type Feature, type ProviderChannel, type Variable, variablesOf } from './variable.ts';
 
 /** RFC 7518 §3.2: a key of the hash's size or larger. */
 const hs256KeyBytes = 32;
@@ -25,6 +27,9 @@ export function checkRules(context: RuleContext): void {
     strongSecrets,
     rotation,
     retryPauses,
+    namedLimits,
+    sharedVariables,
+    sandboxAllow,
     senders,
     smtpLogin,
     sesKey,
@@ -89,6 +94,48 @@ function retryPauses({ draft: { retry }, refuse }: RuleContext): void {
   refuse('NOTIFY_RETRY_MAX', 'is shorter than NOTIFY_RETRY_BASE; the pauses grow from base to max');
 }
 
+/** A name that is not chosen would be ignored, and is a misspelling. */
+function namedLimits({ draft: { providers, sending }, refuse }: RuleContext): void {
+  for (const [channel, limits] of Object.entries(sending)) {
+    const chosen = channel === 'webhook' ? ['webhook'] : (providers[channel as ProviderChannel] ?? []);
+    for (const [key, limit] of Object.entries(limits)) {
+      const wrong = Object.keys(limit?.named ?? {}).find((name) => !chosen.includes(name));
+      const variable = schema.sending[channel as keyof typeof sending][key as keyof typeof limits].name;
+      if (wrong !== undefined)
+        refuse(variable, `${quote(wrong)} is no provider of the channel; it has ${oneOf(chosen)}`);
+    }
+  }
+}
+
+/** One key or address cannot be that of two providers: each but one of them needs its own. */
+function sharedVariables({ draft: { providers }, isSet, refuse }: RuleContext): void {
+  const readers = new Map<string, Variable<unknown>[]>();
+  for (const { choice, settings } of blocksOf(schema)) {
+    const isChosen = choice.of !== 'store' && providers[choice.of]?.includes(choice.name ?? '');
+    for (const variable of isChosen ? variablesOf(settings) : []) {
+      const { name, own } = variable;
+      if (name === own || (own !== undefined && isSet(own)) || !isSet(name)) continue;
+      readers.set(name, [...(readers.get(name) ?? []), variable]);
+    }
+  }
+  for (const [name, all] of readers) {
+    const { length } = all;
+    if (length < 2) continue;
+    const own = all.flatMap((variable) => variable.own ?? []);
+    const instead = own.length === length ? `set ${oneOf(own)} for one of them` : 'name one of them alone';
+    refuse(name, `would be read by ${length} of the providers; ${instead}`);
+  }
+}
+
+/** Whoever lists who may get something believes that others do not. */
+function sandboxAllow({ isSet, refuse }: RuleContext): void {
+  if (!isSet('NOTIFY_SANDBOX_ALLOW') || isSet('NOTIFY_SANDBOX')) return;
+  refuse(
+    'NOTIFY_SANDBOX_ALLOW',
+    'only stands beside NOTIFY_SANDBOX, without which everybody gets theirs; set NOTIFY_SANDBOX=capture, or unset both',
+  );
+}
+
 function senders({ draft: { sms, whatsapp }, isSet, refuse }: RuleContext): void {
   for (const [chosen, prefix] of [
     [sms.twilio, 'NOTIFY_SMS'],
@@ -114,11 +161,11 @@ function smtpLogin({ draft: { email }, isSet, refuse }: RuleContext): void {
 }
 
 /** The contract has one variable for a key, and AWS's keys are pairs. */
-function sesKey({ draft: { email }, refuse }: RuleContext): void {
+function sesKey({ draft: { email }, isSet, refuse }: RuleContext): void {
   const apiKey = email?.ses?.apiKey;
   if (apiKey === undefined || /^[^:\s]+:\S+$/.test(apiKey.trim())) return;
   refuse(
-    'NOTIFY_EMAIL_API_KEY',
+    isSet('NOTIFY_EMAIL_SES_API_KEY') ? 'NOTIFY_EMAIL_SES_API_KEY' : 'NOTIFY_EMAIL_API_KEY',
     "must be <access key id>:<secret access key> for ses; unset it to use the machine's own credentials",
   );
 }

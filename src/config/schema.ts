@@ -3,6 +3,7 @@
  * the names known are taken from. Where a default's 0 means something, it is said beside it.
  */
 import * as credentials from './credentials.ts';
+import { sandboxAllow, sandboxRule } from './sandbox.ts';
 import * as t from './types.ts';
 import {
   block,
@@ -11,6 +12,7 @@ import {
   optional,
   required,
   setting,
+  shared,
   type Values,
   variablesOf,
 } from './variable.ts';
@@ -133,16 +135,16 @@ export const schema = {
     }),
     ses: block('email', 'ses', {
       region: required('NOTIFY_EMAIL_REGION', t.text),
-      apiKey: optional('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('ses', optional('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('ses', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
     sendgrid: block('email', 'sendgrid', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('sendgrid', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('sendgrid', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
     acs: block('email', 'acs', {
-      apiKey: required('NOTIFY_EMAIL_API_KEY', t.secret),
-      endpoint: required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl),
+      apiKey: shared('acs', required('NOTIFY_EMAIL_API_KEY', t.secret)),
+      endpoint: shared('acs', required('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
     }),
   }),
   sms: {
@@ -205,15 +207,15 @@ export const schema = {
   },
   /** By channel and user; a channel that is missing has no limit. */
   rateLimits: setting('NOTIFY_RATE_LIMITS', t.limitsByChannel, '', { feature: 'rate_limits' }),
-  /** Sends a second that the channel's provider allows; undefined: any number. */
-  sendRates: {
-    email: sendRate('EMAIL', 'email'),
-    sms: sendRate('SMS', 'sms'),
-    whatsapp: sendRate('WHATSAPP', 'whatsapp'),
-    web_push: sendRate('WEBPUSH', 'web_push'),
-    mobile_push: sendRate('MOBILEPUSH', 'mobile_push'),
-    webhook: sendRate('WEBHOOK'),
-    chat: sendRate('CHAT', 'chat'),
+  /** How each of a channel's providers is asked; undefined: as the dispatcher has it, and the provider. */
+  sending: {
+    email: sending('EMAIL', 'email'),
+    sms: sending('SMS', 'sms'),
+    whatsapp: sending('WHATSAPP', 'whatsapp'),
+    web_push: sending('WEBPUSH', 'web_push'),
+    mobile_push: sending('MOBILEPUSH', 'mobile_push'),
+    webhook: sending('WEBHOOK'),
+    chat: sending('CHAT', 'chat'),
   },
   /** 0: kept for ever. */
   retention: {
@@ -223,9 +225,9 @@ export const schema = {
   },
   sandbox: {
     /** undefined: messages go where they are addressed to. */
-    rule: optional('NOTIFY_SANDBOX', t.sandboxRule, { feature: 'sandbox' }),
-    /** Addresses that still get theirs. */
-    allow: setting('NOTIFY_SANDBOX_ALLOW', t.list, '', { feature: 'sandbox' }),
+    rule: optional('NOTIFY_SANDBOX', sandboxRule, { feature: 'sandbox' }),
+    /** Addresses that still get theirs; `@example.com` is a mail domain. */
+    allow: setting('NOTIFY_SANDBOX_ALLOW', sandboxAllow, '', { feature: 'sandbox' }),
   },
   egress: {
     /** Private networks that webhooks and push endpoints may reach, as address/bits. */
@@ -271,7 +273,15 @@ function phoneAccount(prefix: 'SMS' | 'WHATSAPP') {
   };
 }
 
-function sendRate(prefix: string, of?: keyof typeof knownProviders) {
-  const choice = of === undefined ? {} : { choice: { of } };
-  return optional(`NOTIFY_${prefix}_RATE`, t.positiveNumber, { feature: 'send_rates', ...choice });
+/** Numbers for each provider of a channel, or `ses=14,smtp=50` for those that are named. */
+function sending(prefix: string, of?: keyof typeof knownProviders) {
+  const limits = { feature: 'send_rates' as const, ...(of !== undefined && { choice: { of } }) };
+  return {
+    /** Sends a second. */
+    rate: optional(`NOTIFY_${prefix}_RATE`, t.byProvider(t.positiveNumber), limits),
+    /** Attempts under way at once. */
+    concurrency: optional(`NOTIFY_${prefix}_CONCURRENCY`, t.byProvider(t.integer(1, 1_000)), limits),
+    /** Of one attempt. */
+    timeoutMs: optional(`NOTIFY_${prefix}_TIMEOUT`, t.byProvider(t.attemptTimeout), limits),
+  };
 }

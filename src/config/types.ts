@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { ByProvider } from '../core/dispatcher/settings.ts';
 import { type Channel, channels } from '../core/glossary.ts';
 import { parseDuration } from './duration.ts';
 import { InvalidValue, quote } from './invalid.ts';
@@ -186,6 +187,37 @@ export const cidrs = fromText((value): readonly string[] =>
   }),
 );
 
+/** The longest that one attempt may take: a delivery is given to another process when it takes longer than its lease. */
+const longestAttemptMs = 40_000;
+
+/** Milliseconds of one attempt. */
+export const attemptTimeout = fromText((value) => {
+  const ms = parseDuration(value);
+  if (ms >= 100 && ms <= longestAttemptMs) return ms;
+  throw new InvalidValue(`${quote(value)} is no time for an attempt; use 100ms to 40s`);
+});
+
+/** `14`, `ses=14,smtp=50` or `50,ses=14`: a number for each provider, and those that have one of their own by name. */
+export function byProvider(type: z.ZodType<number, string>): z.ZodType<ByProvider, string> {
+  return fromText((value) => {
+    let every: number | undefined;
+    const named: Record<string, number> = {};
+    for (const item of split(value)) {
+      const [, name, text = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(item) ?? [];
+      const parsed = type.safeParse(text);
+      if (!parsed.success) throw new InvalidValue(parsed.error.issues[0]?.message ?? 'is not right');
+      const key = name?.trim().toLowerCase();
+      if (key === undefined ? every !== undefined : Object.hasOwn(named, key))
+        throw new InvalidValue(
+          key === undefined ? 'has two values; name the provider of each' : `${quote(key)} is named twice`,
+        );
+      if (key === undefined) every = parsed.data;
+      else named[key] = parsed.data;
+    }
+    return { every, named };
+  });
+}
+
 /** An email sender: an address, or a name with the address in angle brackets. */
 export const mailbox = fromText((value) => {
   if (!/\p{Cc}/u.test(value) && /^(?:[^\s@<>,]+@[^\s@<>,]+|[^<>]*<[^\s@<>,]+@[^\s@<>,]+>)$/.test(value))
@@ -197,7 +229,7 @@ export const mailbox = fromText((value) => {
 
 /** Every channel that something is sent on; an in-app item is stored and streamed. */
 export type SentChannel = Exclude<Channel, 'in_app'>;
-const sentChannels = channels.filter((channel) => channel !== 'in_app');
+export const sentChannels = channels.filter((channel) => channel !== 'in_app');
 
 /** `email=24h,sms=4h`: milliseconds by channel. Channels that are not named keep the default's. */
 export function durationsByChannel(
@@ -218,20 +250,6 @@ export const limitsByChannel = fromText((value) =>
   }),
 );
 
-export type SandboxRule =
-  | { readonly kind: 'capture' }
-  | { readonly kind: 'redirect'; readonly to: Readonly<Partial<Record<SentChannel, string>>> };
-
-/** `capture`, or `redirect:email=qa@example.com,sms=+15550100`. */
-export const sandboxRule = fromText((value): SandboxRule => {
-  if (value.toLowerCase() === 'capture') return { kind: 'capture' };
-  const [, addresses] = /^redirect:(.+)$/i.exec(value) ?? [];
-  if (addresses === undefined) {
-    throw new InvalidValue(`${quote(value)} is no sandbox; use capture or redirect:email=qa@example.com`);
-  }
-  return { kind: 'redirect', to: mapPairs(pairs(addresses, sentChannels), (address) => address) };
-});
-
 /** A comma separated list without empty items. */
 export function split(value: string): string[] {
   return value
@@ -251,7 +269,8 @@ function parseUrl(value: string, schemes: readonly string[]): URL {
   throw new InvalidValue(`must be a URL that begins with ${oneOf(schemes.map((scheme) => `${scheme}://`))}`);
 }
 
-function pairs<K extends string>(value: string, keys: readonly K[]): Map<K, string> {
+/** `a=1,b=2` by key, each key once. */
+export function pairs<K extends string>(value: string, keys: readonly K[]): Map<K, string> {
   const found = new Map<K, string>();
   for (const item of split(value)) {
     const at = item.indexOf('=');

@@ -36,6 +36,8 @@ export interface Variable<T> {
   readonly source?: { readonly name: string; readonly pick: (text: string) => string | undefined };
   readonly feature?: Feature;
   readonly choice?: Choice;
+  /** Read in its place where it is set: this block's alone, while other blocks read the variable too. */
+  readonly own?: string;
 }
 
 /** A store driver or a channel's provider; without a name any provider of the channel. */
@@ -111,6 +113,15 @@ export function derived<T>(
   return { kind: 'variable', name, type, required: true, source: { name: source, pick } };
 }
 
+/**
+ * A variable that several providers of a channel read, with one that this provider alone reads: `NOTIFY_EMAIL_API_KEY`, and
+ * `NOTIFY_EMAIL_SES_API_KEY`.
+ */
+export function shared<T>(provider: string, variable: Variable<T>): Variable<T> {
+  const own = variable.name.replace(/^NOTIFY_[A-Z]+_/, (channel) => `${channel}${provider.toUpperCase()}_`);
+  return { ...variable, own };
+}
+
 /** Settings of one driver or provider. */
 export function block<S extends Settings>(of: Choice['of'], name: string | undefined, settings: S): Block<S> {
   return { kind: 'block', choice: name === undefined ? { of } : { of, name }, settings };
@@ -124,10 +135,21 @@ export function isBlock(node: Settings[string]): node is Block<Settings> {
   return node.kind === 'block';
 }
 
+/** The blocks of a tree of settings, those within others included. */
+export function* blocksOf(settings: Settings): Generator<Block<Settings>> {
+  for (const node of Object.values(settings)) {
+    if (isVariable(node)) continue;
+    if (isBlock(node)) yield node;
+    yield* blocksOf(isBlock(node) ? node.settings : node);
+  }
+}
+
 /** Every variable of a tree of settings; one that several blocks share comes several times. */
 export function* variablesOf(settings: Settings): Generator<Variable<unknown>> {
   for (const node of Object.values(settings)) {
-    if (isVariable(node)) yield node;
-    else yield* variablesOf(isBlock(node) ? node.settings : node);
+    if (isVariable(node)) {
+      yield node;
+      if (node.own !== undefined) yield { ...node, name: node.own };
+    } else yield* variablesOf(isBlock(node) ? node.settings : node);
   }
 }

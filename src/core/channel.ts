@@ -10,14 +10,38 @@ export interface ChannelProvider {
   readonly name: string;
   /** Whether each destination is a server of its own, as with webhooks: that one of them is away says nothing of the others. */
   readonly isManyServers?: boolean;
+  /** Sends a second that it usually allows, where its documentation says so; an operator's own number wins. */
+  readonly usualRate?: number;
   /**
    * Hands one message over.
    * @throws DeliveryError; anything else counts as retryable
    */
   send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt>;
-  /** Which provider a destination belongs to, where this one stands for several. Their names are in the log and in metrics. */
-  providerOf?(destination: string): ChannelProvider;
+  /**
+   * Asks the provider whether it takes our credentials, by a call that sends nothing. Absent where it has none.
+   * @throws DeliveryError credentials_rejected or provider_misconfigured, or one that is not retryable: an operator has to act; any
+   * other: it could not be asked
+   */
+  check?(options: CheckOptions): Promise<Checked>;
+  /**
+   * Whether it can send to a destination at all: FCM knows tokens of its own alone, and so does APNs. Asked where a channel has
+   * several providers.
+   */
+  takes?(destination: string): boolean;
   close?(): Promise<void>;
+}
+
+/** Which providers are active, by channel, in the order in which they are asked. In-app always is: the inbox. */
+export type Providers = ReadonlyMap<Channel, readonly ChannelProvider[]>;
+
+/** Those that a destination may go by, in their order: each takes over from the one before. All of them where none takes it. */
+export function thoseFor<T extends Pick<ChannelProvider, 'takes'>>(
+  providers: readonly T[],
+  destination: string,
+): readonly T[] {
+  if (providers.length < 2) return providers;
+  const takers = providers.filter((provider) => provider.takes?.(destination) ?? true);
+  return takers.length > 0 ? takers : providers;
 }
 
 export interface ChannelMessage extends UserKey {
@@ -49,10 +73,31 @@ export interface SendOptions {
   readonly idempotencyKey: string;
 }
 
+export interface CheckOptions {
+  /** Aborted at the check's time limit or at shutdown. */
+  readonly signal: AbortSignal;
+}
+
+export interface Checked {
+  /** `not_checkable`: it answers, and does not say whether it would send. */
+  readonly state: 'ready' | 'not_checkable';
+  /** What was found, for an operator; without a secret. */
+  readonly note: string;
+}
+
 export interface SendReceipt {
   /** '' where the provider gives none. */
   readonly providerMessageId: string;
+  /** Absent: it went where it is addressed to. */
+  readonly diverted?: Diversion;
 }
+
+/** What the sandbox (NOTIFY_SANDBOX) did with a message: the delivery's reason, and the words for its log. */
+export const diversions = {
+  sandbox_captured: 'the sandbox kept it: nothing was sent',
+  sandbox_redirected: "the sandbox sent it to its own address in the place of the recipient's",
+} as const satisfies Readonly<Record<Reason, string>>;
+export type Diversion = keyof typeof diversions;
 
 /**
  * Codes that say that a destination is dead for good: a browser's subscription has gone, an app was removed. The device is then
@@ -67,6 +112,7 @@ export const deadDestination: ReadonlySet<Reason> = new Set(['subscription_gone'
  * - credentials_rejected, provider_misconfigured: an operator has to act. Retryable: the delivery waits for that.
  * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again.
  * - destination_refused: it leads where this service must not connect to.
+ * - sandbox_address_refused: one of the three above, of the address that the sandbox sends to: it says nothing of the recipient's.
  */
 export const codes = {
   timeout: 'timeout',
@@ -80,6 +126,7 @@ export const codes = {
   destinationRefused: 'destination_refused',
   destinationGone: 'destination_gone',
   messageRefused: 'message_refused',
+  sandboxAddress: 'sandbox_address_refused',
 } as const satisfies Readonly<Record<string, Reason>>;
 
 /** A provider did not take a message. The public text says why without quoting the message or a secret. */

@@ -13,7 +13,8 @@
  * - **outbox**: the deliveries that are due. **dispatcher**: drains it.
  * - **lease**: who may attempt a delivery, and until when nobody else does.
  * - **backoff**: the pause before a delivery is tried again. **horizon**: how long it is tried at all.
- * - **provider**: one way to send on a channel. **channel**: the kind.
+ * - **provider**: one way to send on a channel. **channel**: the kind. **lane**: the way to one provider, which holds back what it
+ *   would not bear.
  * - **device**: a push endpoint, one per (tenant, user, device type, device id).
  * - **session**: one live stream of one user.
  * - **hint**: a data-change event; repeated to a session until acknowledged, never stored.

@@ -31,8 +31,11 @@ export interface Outbox {
    */
   renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]>;
 
-  /** Hands leases back unused: what this token still holds of them is due at once, and no crash is counted. */
-  releaseLeases(token: string, held: readonly DeliveryRef[]): Promise<void>;
+  /**
+   * Hands leases back unused: what this token still holds of them is due for anybody, and no crash is counted.
+   * @param afterMs in how long it is due, in milliseconds; 0: at once
+   */
+  releaseLeases(token: string, held: readonly DeliveryRef[], afterMs?: number): Promise<void>;
 
   /**
    * Writes what became of deliveries, in order. An outcome that would move a status backwards, or that comes from a token
@@ -45,8 +48,9 @@ export interface Outbox {
 
   /**
    * Does what is due with items themselves, the longest due first: shows those whose time has come, brings back those whose
-   * snooze has ended, and stops what has expired (its pending deliveries are suppressed with reason `expired`, and an item
-   * that no stream took and nobody read leaves the inbox).
+   * snooze has ended, and stops what has expired (its pending deliveries are suppressed with reason `expired`, those that are
+   * under way a few seconds after they were handed back or put off; and an item that no stream took and nobody read leaves the
+   * inbox).
    * @param limit items at a time, at most
    */
   advanceItems(limit: number): Promise<Advanced>;
@@ -85,8 +89,8 @@ export interface Claim {
   readonly room: ReadonlyMap<Channel, number>;
   /** Whether one may be among them that has crashed its holder twice; there is never a second, so that the guilty one is found. */
   readonly suspect: boolean;
-  /** How long a lease has to be over before it is taken from its holder, in milliseconds. */
-  readonly graceMs: number;
+  /** Whether leases that are over are taken from their holders. */
+  readonly takeOver: boolean;
 }
 
 export interface Claimed {
@@ -108,8 +112,8 @@ export interface Outcome extends DeliveryRef {
   readonly reason: Reason;
   readonly providerMessageId: string;
   readonly atMs: EpochMs;
-  /** The attempt that led to it; undefined: none was made, as with one that had expired. */
-  readonly attempt: Attempt | undefined;
+  /** The attempts that led to it, in order, each by a provider of its own; none, as with one that had expired. */
+  readonly attempts: readonly Attempt[];
   /** Undefined where no lease is needed: an outcome that does not come from an attempt of a provider. */
   readonly leaseToken: string | undefined;
   /** Where it is pending: when it is tried again; 0n: nothing polls it. */

@@ -7,7 +7,7 @@ import { channelsOfTestProvider } from './test-providers.ts';
  */
 export const devBanner = (
   ports: { readonly client: number; readonly internal: number },
-  config: Pick<Config, 'auth' | 'providers'>,
+  config: Pick<Config, 'auth' | 'providers' | 'sandbox'>,
   folder: string | undefined,
 ): string => `
   notify is running in dev mode${folder === undefined ? '; its inbox is gone when it stops (keep it: npm run dev -- --postgres)' : `, with Postgres in ${folder}`}.${providerLine(config)}
@@ -22,7 +22,9 @@ export const devBanner = (
 
 `;
 
-function providerLine(config: Pick<Config, 'providers'>): string {
+function providerLine(config: Pick<Config, 'providers' | 'sandbox'>): string {
+  if (config.sandbox.rule !== undefined)
+    return "\n  The sandbox is on: messages do not reach whom they are addressed to. The playground's mailbox shows what is kept.";
   const channels = channelsOfTestProvider(config);
   if (channels.length > 0)
     return `\n  The test provider takes ${channels.join(', ')}: nothing is sent, and the playground's mailbox shows what would be.`;

@@ -4,6 +4,7 @@ import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { launchChromium, noChromium } from '../support/browser.ts';
 import { build, call, procedures } from '../support/build.ts';
 import { eventually } from '../support/eventually.ts';
+import { MailServer } from '../support/mail-server.ts';
 import { TestProviderClient, withTestProvider } from '../support/test-provider.ts';
 import type { PlaygroundPage } from './page.ts';
 import { openTab } from './tab.ts';
@@ -151,6 +152,28 @@ describe('the test mailbox in a browser', { skip: noChromium }, () => {
     assert.equal(await page.at('mailbox').isVisible(), false);
     assert.equal(await page.at('send-by').isVisible(), false);
     assert.ok(await page.page.getByText('npm run dev -- --test-providers').isVisible());
+  });
+
+  it('shows what the sandbox keeps of a real provider', async (t) => {
+    const mail = await MailServer.listen(t);
+    const smtp = {
+      NOTIFY_EMAIL_PROVIDER: 'smtp',
+      NOTIFY_EMAIL_FROM: 'notify@example.com',
+      NOTIFY_EMAIL_SMTP_HOST: '127.0.0.1',
+      NOTIFY_EMAIL_SMTP_PORT: String(mail.port),
+    };
+    const { page } = await open(t, { ...smtp, NOTIFY_SANDBOX: 'capture' });
+    assert.equal(await page.at('outage').isVisible(), false);
+    assert.equal(await page.at('mail-nobody').textContent(), 'everything is kept here');
+    await page.chooseWays({ in_app: '', email: 'alice@example.com' });
+    const { results } = await page.send({ title: 'Your order has shipped', body: 'It arrives on Friday.' });
+    assert.deepEqual(results, ['you: in-app, delivered', 'you: email, delivered (sandbox_captured)']);
+    await page.waitForMail('alice@example.com', 'captured');
+    const [letter] = await page.mail();
+    assert.deepEqual([letter?.title, letter?.body], ['Your order has shipped', 'It arrives on Friday.']);
+    const [attempt] = await page.attemptsOf('alice@example.com', 'delivered');
+    assert.match(attempt ?? '', /delivered \(sandbox_captured\) after \d+ ms · the sandbox kept it/);
+    assert.equal(mail.connections, 0);
   });
 
   it('works by keyboard, on a phone', async (t) => {

@@ -202,7 +202,7 @@ export class PlaygroundPage {
     return this.at('mail').filter({ has: to }).first();
   }
 
-  /** Waits until a delivery has an outcome: waiting, accepted, failed, refused or aborted. */
+  /** Waits until a delivery has an outcome: waiting, accepted, failed, refused, aborted or captured. */
   async waitForMail(destination: string, outcome: string): Promise<void> {
     await this.mailTo(destination)
       .and(this.page.locator(`[data-outcome="${outcome}"]`))

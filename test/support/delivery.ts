@@ -24,6 +24,8 @@ export interface Engine {
   readonly failures: string[];
   /** What was said of the providers' health. */
   readonly health: string[];
+  /** What was said of each attempt. */
+  readonly attempted: string[];
   /** Notifies one user on a channel of each provider. */
   notify(
     over?: Partial<NotifyCommand> & { readonly expiresAtMs?: bigint; readonly user?: string },
@@ -41,9 +43,11 @@ export function engine(
   const store = shared.store ?? memoryStore(ambient);
   const failures: string[] = [];
   const health: string[] = [];
+  const attempted: string[] = [];
   const silent = { opened() {}, closed() {}, sent() {}, delivered() {}, slow() {}, failed() {} };
   const hub = new LiveHub(store, ambient, liveSettings, silent);
-  const table = new Map(providers.map((provider) => [provider.channel, provider]));
+  const channels = [...new Set(providers.map(({ channel }) => channel))];
+  const table = new Map(channels.map((name) => [name, providers.filter(({ channel }) => channel === name)]));
   const all: DispatcherSettings = {
     ...dispatcherDefaults,
     retry: { baseMs: 10_000, maxMs: hourMs, forMs: { email: 24 * hourMs, sms: 4 * hourMs } },
@@ -51,9 +55,10 @@ export function engine(
   };
   const failed = (what: string) => failures.push(what);
   const attempts = new Attempts({ outbox: store, providers: table, ambient }, all, {
-    attempted() {},
-    providerDown: ({ channel, reason }) => health.push(`${channel} down: ${reason}`),
-    providerUp: ({ channel }) => health.push(`${channel} up`),
+    attempted: ({ provider, status, next }) =>
+      attempted.push(`${provider} ${status}${next === undefined ? '' : `, ${next} is next`}`),
+    providerDown: ({ channel, provider, reason }) => health.push(`${channel}/${provider} down: ${reason}`),
+    providerUp: ({ channel, provider }) => health.push(`${channel}/${provider} up`),
     leaseLost: () => failed('lease lost'),
     handedBack() {},
     failed,
@@ -76,16 +81,17 @@ export function engine(
     attempts,
     failures,
     health,
+    attempted,
     notify({ expiresAtMs = 0n, user = 'ada', ...over } = {}) {
       const userIds = over.userIds ?? [user];
       return notifier.notify({
         tenantId: 'demo',
         userIds,
-        channels: providers.map(({ channel }) => channel),
+        channels,
         addresses: new Map(
           userIds.map((id) => [
             id,
-            Object.fromEntries(providers.map(({ channel }) => [channel, `${id}@${channel}`])),
+            Object.fromEntries(channels.map((channel) => [channel, `${id}@${channel}`])),
           ]),
         ),
         content: {

@@ -11,21 +11,22 @@ export interface Sent extends ChannelMessage {
 
 /** A provider that a test scripts, and that remembers what it was given. */
 export class FakeProvider implements ChannelProvider {
-  readonly name = 'fake';
+  readonly name: string;
   readonly channel: Channel;
   readonly sent: Sent[] = [];
   /** What becomes of the next messages; the default takes all of them. */
   answer: (message: Sent, options: SendOptions) => Promise<void> = async () => {};
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, name = 'fake') {
     this.channel = channel;
+    this.name = name;
   }
 
   async send(message: ChannelMessage, options: SendOptions): Promise<SendReceipt> {
     const sent = { ...message, idempotencyKey: options.idempotencyKey };
     this.sent.push(sent);
     await this.answer(sent, options);
-    return { providerMessageId: `fake-${this.sent.length}` };
+    return { providerMessageId: `${this.name}-${this.sent.length}` };
   }
 
   /** The destinations so far, in alphabetical order. */

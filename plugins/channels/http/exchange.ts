@@ -2,11 +2,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, request } from 'undici';
 import { transportError } from './transport-error.ts';
 
-/** What is sent: always a POST, never repeated and never redirected. */
+/** What is sent: a POST, unless it only asks. Never repeated and never redirected. */
 export interface Outgoing {
+  readonly method?: 'GET' | 'POST';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  readonly body?: string | Uint8Array;
   readonly signal: AbortSignal;
 }
 

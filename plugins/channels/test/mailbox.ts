@@ -1,10 +1,11 @@
+import type { ChannelMessage } from '../../../src/core/channel.ts';
 import type { Channel } from '../../../src/core/glossary.ts';
 
 /**
  * What became of one request to send: `waiting` (not answered yet), `accepted`, `failed` (for the moment), `refused` (for good)
- * or `aborted` (the caller waited no longer).
+ * or `aborted` (the caller waited no longer). `captured`: the sandbox kept it, in front of whatever provider.
  */
-export type TestOutcome = 'waiting' | 'accepted' | 'failed' | 'refused' | 'aborted';
+export type TestOutcome = 'waiting' | 'accepted' | 'failed' | 'refused' | 'aborted' | 'captured';
 
 /** One request to send, as the test provider got it. A delivery that is tried again comes again. */
 export interface TestMessage {
@@ -27,6 +28,21 @@ export interface TestMessage {
 
 /** What a mailbox takes of a message; the number and the outcome are its own. */
 export type NewTestMessage = Omit<TestMessage, 'number' | 'outcome'>;
+
+/** A message as a mailbox takes it, with the words of its channel where it has its own. */
+export function letterOf(
+  channel: Channel,
+  { tenantId, userId, destination, content, rendered }: ChannelMessage,
+  idempotencyKey: string,
+  atMs: number,
+): NewTestMessage {
+  const { notificationId, title, body, type, actionUrl = '' } = content;
+  return {
+    ...{ atMs, channel, tenantId, userId, notificationId, destination, type, actionUrl, idempotencyKey },
+    title: rendered?.subject || title,
+    body: rendered?.body || body,
+  };
+}
 
 /** What has changed in a mailbox since somebody looked. */
 export interface MailboxChanges {

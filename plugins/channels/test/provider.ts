@@ -2,6 +2,7 @@ import type { Ambient, Clock } from '../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
   DeliveryError,
   type SendOptions,
   type SendReceipt,
@@ -9,7 +10,7 @@ import {
 import type { Channel } from '../../../src/core/glossary.ts';
 import type { OpenProvider } from '../open.ts';
 import { type Behaviour, behaviourIn } from './behaviour.ts';
-import type { TestMailbox } from './mailbox.ts';
+import { letterOf, type TestMailbox } from './mailbox.ts';
 import type { TestScript } from './script.ts';
 
 /** A channel's provider that sends nothing: it keeps messages in the mailbox, and fails as it is told. */
@@ -36,13 +37,8 @@ class TestProvider implements ChannelProvider {
   }
 
   async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
-    const { tenantId, userId, destination, content } = message;
-    const { notificationId, title, body, type, actionUrl = '' } = content;
-    const settle = this.#mailbox.add({
-      atMs: this.#clock.now(),
-      channel: this.channel,
-      ...{ tenantId, userId, notificationId, destination, title, body, type, actionUrl, idempotencyKey },
-    });
+    const { destination } = message;
+    const settle = this.#mailbox.add(letterOf(this.channel, message, idempotencyKey, this.#clock.now()));
     // its own address says more of a message than its channel does
     const behaviour = behaviourIn(destination) ?? this.#script.take(this.channel);
     const delayMs = pauseOf(behaviour);
@@ -73,6 +69,10 @@ class TestProvider implements ChannelProvider {
     settle('accepted');
     // like a provider that knows a repeat by its key
     return { providerMessageId: `test-${idempotencyKey}` };
+  }
+
+  async check(): Promise<Checked> {
+    return { state: 'ready', note: 'the test provider sends nothing' };
   }
 }
 

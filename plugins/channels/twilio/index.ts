@@ -1,4 +1,4 @@
-import type { OpenProvider } from '../open.ts';
+import { connectionsFor, type OpenProvider } from '../open.ts';
 
 /** Twilio for SMS or for WhatsApp: the same account and API, with settings of their own. */
 export const openTwilio =
@@ -8,5 +8,10 @@ export const openTwilio =
     if (settings === undefined) throw new Error(`the configuration has no block of twilio for ${channel}`);
     // its library takes a third of a second to load
     const { TwilioProvider } = await import('./twilio.ts');
-    return new TwilioProvider(channel, settings, app.ambient.clock);
+    return new TwilioProvider(
+      channel,
+      settings,
+      app.ambient.clock,
+      connectionsFor(config, channel, 'twilio'),
+    );
   };

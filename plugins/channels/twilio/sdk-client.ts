@@ -6,6 +6,8 @@ import { meaningOf } from './error-codes.ts';
 
 /** What Twilio's SDK hands to its HTTP client. */
 interface SdkRequest {
+  /** In small letters. */
+  readonly method: string;
   readonly uri: string;
   readonly username?: string;
   readonly password?: string;
@@ -35,7 +37,7 @@ export interface SdkClientParts {
  */
 export function sdkClient({ dispatcher, endpoint, signal, now }: SdkClientParts) {
   return {
-    async request({ uri, username, password, headers, data }: SdkRequest): Promise<SdkResponse> {
+    async request({ method, uri, username, password, headers, data }: SdkRequest): Promise<SdkResponse> {
       const answer = await exchange(dispatcher, {
         // the SDK changes the host by TWILIO_EDGE and TWILIO_REGION, and loses parts of one that is long
         url: new URL(new URL(uri).pathname, endpoint),
@@ -43,7 +45,9 @@ export function sdkClient({ dispatcher, endpoint, signal, now }: SdkClientParts)
           ...headers,
           authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
         },
-        body: new URLSearchParams(data as Record<string, string>).toString(),
+        ...(method === 'get'
+          ? { method: 'GET' }
+          : { body: new URLSearchParams(data as Record<string, string>).toString() }),
         signal,
       });
       const { status } = answer;

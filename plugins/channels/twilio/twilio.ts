@@ -4,6 +4,8 @@ import type { Clock } from '../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
+  type CheckOptions,
   codes,
   DeliveryError,
   type SendOptions,
@@ -27,7 +29,7 @@ type SdkHttpClient = NonNullable<ConstructorParameters<typeof twilio.Twilio>[2]>
 
 const standardEndpoint = 'https://api.twilio.com';
 /** As many as the SDK's own client has. */
-const connections = 20;
+const usualConnections = 20;
 /** Twilio's limit for a text, in characters (www.twilio.com/docs/messaging/api/message-resource, "body"). */
 const longestText = 1_600;
 const whatsAppPrefix = 'whatsapp:';
@@ -41,11 +43,20 @@ export class TwilioProvider implements ChannelProvider {
   readonly name = 'twilio';
   readonly #settings: TwilioSettings;
   readonly #clock: Clock;
-  readonly #agent: Dispatcher = new Agent({ allowH2: false, connections });
+  readonly #agent: Dispatcher;
 
-  /** @throws where the account SID cannot be one */
-  constructor(channel: 'sms' | 'whatsapp', settings: TwilioSettings, clock: Clock) {
+  /**
+   * @param connections that are kept at most
+   * @throws where the account SID cannot be one
+   */
+  constructor(
+    channel: 'sms' | 'whatsapp',
+    settings: TwilioSettings,
+    clock: Clock,
+    connections = usualConnections,
+  ) {
     this.channel = channel;
+    this.#agent = new Agent({ allowH2: false, connections });
     this.#settings = settings;
     this.#clock = clock;
     this.#sdk(new AbortController().signal);
@@ -56,6 +67,15 @@ export class TwilioProvider implements ChannelProvider {
     const body = textOf(content);
     const { sid } = await this.#sdk(signal).messages.create({ to, body, ...this.#sender() });
     return { providerMessageId: typeof sid === 'string' ? sid : '' };
+  }
+
+  /** Asks for the account (www.twilio.com/docs/iam/api/account). The answer holds its token: nothing of it is told. */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    const { status, type } = await this.#sdk(signal).api.v2010.accounts(this.#settings.accountSid).fetch();
+    if (status === 'suspended' || status === 'closed')
+      throw new DeliveryError(codes.misconfigured, `the Twilio account is ${status}`, { retryable: true });
+    const trial = type === 'Trial' ? '; it is a trial account, which sends to verified numbers alone' : '';
+    return { state: 'ready', note: `Twilio takes the account SID and the auth token${trial}` };
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,12 @@
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../../src/core/ambient.ts';
-import type { ChannelMessage, ChannelProvider, SendOptions, SendReceipt } from '../../../src/core/channel.ts';
+import type {
+  ChannelMessage,
+  ChannelProvider,
+  Checked,
+  SendOptions,
+  SendReceipt,
+} from '../../../src/core/channel.ts';
 import type { Urgency } from '../../../src/core/glossary.ts';
 import { exchange } from '../http/exchange.ts';
 import { transportError } from '../http/transport-error.ts';
@@ -64,6 +70,11 @@ export class WebPushProvider implements ChannelProvider {
     if (refusal !== undefined) throw refusal;
     const { location } = answer.headers;
     return { providerMessageId: location ?? '' };
+  }
+
+  /** The configuration has proved that the keys are a pair; each push service sees them with its first message. */
+  async check(): Promise<Checked> {
+    return { state: 'ready', note: 'the VAPID keys are a pair; every browser has a push service of its own' };
   }
 
   #target(endpoint: string, signal: AbortSignal): URL {

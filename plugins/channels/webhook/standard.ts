@@ -4,6 +4,7 @@ import type { Clock } from '../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
   codes,
   DeliveryError,
   type SendOptions,
@@ -77,6 +78,11 @@ export class WebhookProvider implements ChannelProvider {
     } finally {
       cancel();
     }
+  }
+
+  /** The configuration has proved the secret's form. */
+  async check(): Promise<Checked> {
+    return { state: 'ready', note: 'the signing secret is set; every receiver is a server of its own' };
   }
 
   #target(destination: string): URL {

@@ -30,7 +30,7 @@ import type {
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { UserMap } from '../../../src/core/user-map.ts';
-import { isSendable } from '../deliveries.ts';
+import { expiryLookMs, isSendable } from '../deliveries.ts';
 import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
 import { DeviceTable } from './device-table.ts';
 import { DueTimes } from './due.ts';
@@ -154,10 +154,10 @@ export class MemoryStore implements Store {
     return held.map(({ deliveryId }) => this.#outbox.extend(lease.token, deliveryId, until));
   }
 
-  async releaseLeases(token: string, held: readonly DeliveryRef[]): Promise<void> {
+  async releaseLeases(token: string, held: readonly DeliveryRef[], afterMs = 0): Promise<void> {
     this.#assertOpen();
-    const now = BigInt(this.#clock.now());
-    for (const { deliveryId } of held) this.#outbox.release(token, deliveryId, now);
+    const dueAtMs = BigInt(this.#clock.now() + afterMs);
+    for (const { deliveryId } of held) this.#outbox.release(token, deliveryId, dueAtMs);
   }
 
   async recordOutcomes(outcomes: readonly Outcome[]): Promise<boolean[]> {
@@ -167,7 +167,7 @@ export class MemoryStore implements Store {
       if (!this.#outbox.mayWrite(outcome)) return false;
       const written = this.#inboxes.get(outcome)?.record(outcome);
       if (written === undefined) return false;
-      this.#outbox.settle(written, outcome.attempt, outcome.atMs);
+      this.#outbox.settle(written, outcome.attempts, outcome.atMs);
       return true;
     });
   }
@@ -219,7 +219,7 @@ export class MemoryStore implements Store {
         if (!isFree || delivery.status !== 'pending') return delivery;
         channels.add(delivery.channel);
         const stopped = { ...delivery, status: 'suppressed' as const, reason: 'cancelled', dueAtMs: 0n };
-        this.#outbox.settle(stopped, undefined);
+        this.#outbox.settle(stopped);
         return stopped;
       });
       const { inApp, left } = inbox.cancel(row, deliveries, cancel.retract, cancel.atMs);
@@ -243,7 +243,7 @@ export class MemoryStore implements Store {
       const dueAtMs = retry.atMs + BigInt(i * spacingMs);
       const again = { ...delivery, status: 'pending' as const, reason: '', dueAtMs, firstDueAtMs: dueAtMs };
       this.#inboxes.get(row.owner)?.replace(row.id, again);
-      this.#outbox.settle(again, undefined);
+      this.#outbox.settle(again);
     });
     return chosen.length;
   }
@@ -346,9 +346,11 @@ export class MemoryStore implements Store {
       this.#dueItems.set(id, { owner, id }, 0n);
       return;
     }
-    if (row.content.expiresAtMs !== 0n && row.content.expiresAtMs <= nowMs && row.deletedAtMs === 0n)
-      this.#expireDeliveries(inbox, row);
+    const { expiresAtMs } = row.content;
+    const isOver = expiresAtMs !== 0n && expiresAtMs <= nowMs;
+    const isUnderWay = isOver && this.#expireDeliveries(inbox, row);
     const change = inbox.advance(id, nowMs);
+    if (isUnderWay) inbox.lookAgain(id, nowMs + BigInt(expiryLookMs));
     this.#scheduleItem(inbox.row(id));
     if (change === undefined) return;
     const of = moved.get(key) ?? { owner, appeared: [], removed: [] };
@@ -356,15 +358,20 @@ export class MemoryStore implements Store {
     (change === 'appeared' ? of.appeared : of.removed).push(id);
   }
 
-  /** What is under way is not stopped: its holder, or whoever is given it next, sees that it has expired. */
-  #expireDeliveries(inbox: UserInbox, row: Row): void {
+  /** What is under way is not stopped. @returns whether something is */
+  #expireDeliveries(inbox: UserInbox, row: Row): boolean {
+    let isUnderWay = false;
     for (const delivery of row.deliveries) {
       if (delivery.channel === 'in_app' || delivery.status !== 'pending') continue;
-      if (this.#outbox.isLeased(delivery.id)) continue;
+      if (this.#outbox.isLeased(delivery.id)) {
+        isUnderWay = true;
+        continue;
+      }
       const expired = { ...delivery, status: 'suppressed' as const, reason: 'expired', dueAtMs: 0n };
       inbox.replace(row.id, expired);
-      this.#outbox.settle(expired, undefined);
+      this.#outbox.settle(expired);
     }
+    return isUnderWay;
   }
 
   #mayRetry(delivery: Delivery, retry: Retry): boolean {

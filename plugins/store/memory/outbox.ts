@@ -72,10 +72,10 @@ export class MemoryOutbox {
   }
 
   /** An outcome ends the lease. */
-  settle(delivery: Delivery, attempt: Attempt | undefined, atMs = 0n): void {
+  settle(delivery: Delivery, attempts: readonly Attempt[] = [], atMs = 0n): void {
     const entry = this.#entries.get(delivery.id);
     if (entry === undefined) return;
-    if (attempt !== undefined) entry.log.push(attempt);
+    entry.log.push(...attempts);
     entry.crashes = 0;
     entry.leaseToken = undefined;
     entry.settledAtMs = atMs;
@@ -89,7 +89,7 @@ export class MemoryOutbox {
 
   /** Leases what is due, see Outbox.claimDeliveries. @returns with the crashes so far; and what is due next */
   claim(
-    { lease, room, suspect, graceMs }: Claim,
+    { lease, room, suspect, takeOver }: Claim,
     nowMs: number,
   ): { claimed: readonly (DeliveryRef & { crashes: number })[]; nextDueInMs: number | undefined } {
     const claimed: Entry[] = [];
@@ -104,7 +104,7 @@ export class MemoryOutbox {
       for (let found = true; found && left > 0; ) {
         found = false;
         for (const due of inTurn) {
-          const entry = left > 0 ? takeable(due, nowMs, graceMs) : undefined;
+          const entry = left > 0 ? takeable(due, nowMs, takeOver) : undefined;
           if (entry === undefined) continue;
           found = true;
           const crashes = entry.crashes + (entry.leaseToken === undefined ? 0 : 1);
@@ -172,9 +172,8 @@ export class MemoryOutbox {
 const firstDue = (due: DueTimes<Entry>): bigint => due.first()?.dueAtMs ?? 0n;
 
 /** The first that is due and not somebody's, or no longer. */
-function takeable(due: DueTimes<Entry>, nowMs: number, graceMs: number): Entry | undefined {
+function takeable(due: DueTimes<Entry>, nowMs: number, takeOver: boolean): Entry | undefined {
   const first = due.first();
-  if (first === undefined) return undefined;
-  const overAtMs = first.item.leaseToken === undefined ? first.dueAtMs : first.dueAtMs + BigInt(graceMs);
-  return overAtMs <= nowMs ? first.item : undefined;
+  if (first === undefined || first.dueAtMs > nowMs) return undefined;
+  return takeOver || first.item.leaseToken === undefined ? first.item : undefined;
 }

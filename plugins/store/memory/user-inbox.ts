@@ -226,7 +226,9 @@ export class UserInbox {
     const { expiresAtMs } = row.content;
     const isOver = expiresAtMs !== 0n && expiresAtMs <= nowMs;
     const status = row.inApp?.status;
+    const isAgain = isOver && row.position !== 0 && row.dueAtMs > expiresAtMs;
     row.dueAtMs = 0n;
+    if (isAgain) return undefined;
     if (row.deletedAtMs !== 0n || (status === 'suppressed' && row.position === 0)) {
       this.#settle(row);
       return undefined;
@@ -245,6 +247,12 @@ export class UserInbox {
     }
     this.#appear(row);
     return 'appeared';
+  }
+
+  /** Has an item come up once more, of which deliveries were under way at its expiry. */
+  lookAgain(id: string, dueAtMs: bigint): void {
+    const row = this.#rowsById().get(id);
+    if (row !== undefined) row.dueAtMs = dueAtMs;
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Advanced, InboxMoved } from '../../../src/core/outbox.ts';
 import { userKey } from '../../../src/core/user-key.ts';
+import { expiryLookMs } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { lockUsers, saveAllCounters } from './counters.ts';
 import type { Database } from './database.ts';
@@ -64,13 +65,19 @@ FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[])
 WHERE n.tenant_id = k.tenant_id AND n.id = k.id`,
 };
 
-/** What is under way is not stopped: its holder, or whoever is given it next, sees that it has expired. */
+/** What is under way is not stopped. Answers the items that have some of that. */
 const expireDeliveries: Statement = {
   name: 'items_expire',
   text: `
-UPDATE notify.deliveries d SET status = 'suppressed', reason = 'expired', due_at_ms = NULL, updated_at_ms = $3
-FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, item_id)
-WHERE d.tenant_id = k.tenant_id AND d.item_id = k.item_id AND d.status = 'pending' AND d.lease_token IS NULL`,
+WITH over AS (SELECT * FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, item_id)), expired AS (
+  UPDATE notify.deliveries d SET status = 'suppressed', reason = 'expired', due_at_ms = NULL, updated_at_ms = $3
+  FROM over k
+  WHERE d.tenant_id = k.tenant_id AND d.item_id = k.item_id AND d.status = 'pending' AND d.lease_token IS NULL
+  RETURNING d.tenant_id, d.id
+)
+SELECT DISTINCT d.tenant_id, d.item_id
+FROM over k JOIN notify.deliveries d ON d.tenant_id = k.tenant_id AND d.item_id = k.item_id
+WHERE d.status = 'pending' AND (d.tenant_id, d.id) NOT IN (SELECT e.tenant_id, e.id FROM expired e)`,
 };
 
 const readItems: Statement = {
@@ -126,14 +133,16 @@ export async function advanceLocked(
   if (rows.length === 0) return [];
   const versions = new Map([...users].map(([key, { version }]) => [key, version]));
   const moves = rows.map((row) => moveOf(row, countersOf(users, ownerOf(row)), nowMs));
+  const over = moves.filter(({ isOver, row }) => isOver && row.has_others === 't').map(({ row }) => row);
+  const underWay = over.length > 0 ? await tx.run(expireDeliveries, [...keysOf(over), nowMs]) : [];
+  const isUnderWay = ({ tenant_id, id }: Row) =>
+    underWay.some((item) => item.tenant_id === tenant_id && item.item_id === id);
   await tx.run(moveItems, [
     ...keysOf(rows),
     plainArray(moves.map(({ position }) => position)),
-    plainArray(moves.map(({ dueAtMs }) => dueAtMs)),
+    plainArray(moves.map(({ row, dueAtMs }) => (isUnderWay(row) ? nowMs + BigInt(expiryLookMs) : dueAtMs))),
     plainArray(moves.map(({ expires }) => expires)),
   ]);
-  const over = moves.filter(({ isOver, row }) => isOver && row.has_others === 't').map(({ row }) => row);
-  if (over.length > 0) await tx.run(expireDeliveries, [...keysOf(over), nowMs]);
   const owners = new Map(rows.map((row) => [userKey(ownerOf(row)), ownerOf(row)]));
   const changed = [...owners.values()]
     .map((owner) => [owner, countersOf(users, owner)] as const)
@@ -151,7 +160,9 @@ function moveOf(row: Row, counters: Counters, nowMs: bigint): Move {
   const hasInApp = row.has_in_app === 't';
   const counts = hasInApp && row.is_unread === 't' && row.in_app_status !== 'suppressed';
   const done = { row, position, dueAtMs: undefined, kind: 'stays', expires: false, isOver } as const;
-  if (row.is_deleted === 't') return { ...done, isOver: false };
+  // it was dealt with at its expiry
+  const isAgain = isOver && position > 0 && BigInt(row.due_at_ms ?? 0) > expiresAtMs;
+  if (row.is_deleted === 't' || isAgain) return done;
 
   if (position === 0) {
     const isSnoozed = row.snoozed_until_ms != null;

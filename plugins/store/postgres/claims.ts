@@ -35,7 +35,7 @@ FROM (SELECT ${databaseNow} AS now_ms) c LEFT JOIN pairs p ON true`,
 /** Those that crashed their holder twice are leased one at a time. */
 const suspectAfter = 2;
 
-/** A lease whose end has passed by more than the grace is a crash of its holder. */
+/** A lease whose end has passed is a crash of its holder. */
 const claim: Statement = {
   name: 'claim',
   text: `
@@ -45,7 +45,7 @@ WITH picked AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT d.tenant_id, d.item_id, d.id, d.crashes, d.lease_token FROM notify.deliveries d
     WHERE d.tenant_id = w.tenant_id AND d.channel = w.channel AND d.due_at_ms <= $4
-      AND (d.lease_token IS NULL OR d.due_at_ms <= $5)
+      AND (d.lease_token IS NULL OR $5::boolean)
     ORDER BY d.due_at_ms LIMIT w.share FOR UPDATE SKIP LOCKED
   ) d
 ), chosen AS (
@@ -95,7 +95,7 @@ export class Claims {
   }
 
   /** See Outbox. */
-  async claim({ lease, room, suspect, graceMs }: Claim): Promise<Claimed> {
+  async claim({ lease, room, suspect, takeOver }: Claim): Promise<Claimed> {
     const pairs = await this.#look();
     const nowMs = BigInt(this.#clock.now());
     const due = pairs.filter(({ dueAtMs, channel }) => dueAtMs <= nowMs && room.has(channel));
@@ -111,7 +111,7 @@ export class Claims {
       textArray(shares.map(({ pair }) => pair.channel)),
       plainArray(shares.map(({ share }) => share)),
       nowMs,
-      nowMs - BigInt(graceMs),
+      String(takeOver),
       lease.token,
       nowMs + BigInt(lease.durationMs),
       String(suspect),
@@ -128,8 +128,8 @@ export class Claims {
   }
 
   /** See Outbox. */
-  async release(token: string, held: readonly DeliveryRef[]): Promise<void> {
-    await this.#db.write(release, [...keysOf(held), token, this.#clock.now()]);
+  async release(token: string, held: readonly DeliveryRef[], afterMs: number): Promise<void> {
+    await this.#db.write(release, [...keysOf(held), token, this.#clock.now() + afterMs]);
   }
 
   async #look(): Promise<Pair[]> {

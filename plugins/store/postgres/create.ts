@@ -8,6 +8,7 @@ import type { Database } from './database.ts';
 import type { CreateCall, Draft } from './drafts.ts';
 import { publicFailure, troubleOf } from './errors.ts';
 import { expireLocked } from './expiry.ts';
+import { heldUsers } from './held-users.ts';
 import { insertItems } from './insert-items.ts';
 import { countersOf } from './item-keys.ts';
 import { answerRepeats } from './repeats.ts';
@@ -27,7 +28,7 @@ FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::smallint[], $6::
 
 /**
  * Stores the rows of some calls in one transaction; where a row does not fit, the calls are stored one by one, and the rows
- * of that call by halves, until it stands alone.
+ * of that call by halves, until it stands alone. Rows of users whom somebody else keeps locked fail without the rest.
  * @returns the outcomes of each call
  */
 export async function createCalls(
@@ -39,7 +40,9 @@ export async function createCalls(
   try {
     outcomes = await createDrafts(db, calls, now);
   } catch (error) {
-    if (troubleOf(error) !== 'row') throw error;
+    const trouble = troubleOf(error);
+    if (trouble === 'lock') return createFree(db, calls, now, error);
+    if (trouble !== 'row') throw error;
     const [only] = calls;
     if (only !== undefined && calls.length === 1) return [await createHalves(db, only, now, error)];
     const results: CreateOutcome[][] = [];
@@ -72,6 +75,34 @@ async function createHalves(
   for (const half of [rows.slice(0, middle), rows.slice(middle)])
     outcomes.push(...((await createCalls(db, [{ rows: half, lease }], now))[0] ?? []));
   return outcomes;
+}
+
+/**
+ * Stores what of some calls is not kept from it by another transaction, after a wait for that was in vain.
+ * @returns the outcomes of each call, in which the others' rows are refused
+ */
+async function createFree(
+  db: Database,
+  calls: readonly CreateCall[],
+  now: () => number,
+  error: unknown,
+): Promise<CreateOutcome[][]> {
+  const held = await heldUsers(
+    db,
+    calls.flatMap(({ rows }) => rows),
+  );
+  const isHeld = (row: NewNotification) => held.has(userKey(row));
+  const free = calls.map(({ rows, lease }) => ({ rows: rows.filter((row) => !isHeld(row)), lease }));
+  // nobody is held any more, or everybody is: what was tried failed
+  if (held.size === 0 || free.every(({ rows }) => rows.length === 0)) throw error;
+  const outcomes = await createCalls(db, free, now);
+  return calls.map(({ rows }, i) => {
+    let next = 0;
+    return rows.map((row) => {
+      if (isHeld(row)) return { error: publicFailure(error) };
+      return outcomes[i]?.[next++] ?? { error: publicFailure(error) };
+    });
+  });
 }
 
 /**

@@ -329,5 +329,6 @@ const isAnswer = (error: unknown): boolean => error instanceof Error && 'severit
 
 const isBroken = (error: unknown): boolean => error !== undefined && troubleOf(error) === 'connection';
 
-/** Row errors stay as they are: whoever wrote a batch looks for the row. */
-const failureOf = (error: unknown): unknown => (troubleOf(error) === 'row' ? error : publicFailure(error));
+/** Errors of some rows stay as they are: whoever wrote a batch looks for them. */
+const failureOf = (error: unknown): unknown =>
+  ['row', 'lock'].includes(troubleOf(error)) ? error : publicFailure(error);

@@ -6,6 +6,8 @@ export type Trouble =
   | 'connection'
   /** Postgres is there and cannot do it now: full, overloaded, stopping, a replica. */
   | 'overload'
+  /** Another transaction holds a row for longer than is waited. */
+  | 'lock'
   /** Lost against another transaction; trying again may do. */
   | 'conflict'
   /** The data of one row does not fit. */
@@ -28,7 +30,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
   '53300': 'connection', // too_many_connections
   '58': 'overload', // I/O error
   '57014': 'overload', // query_canceled: statement_timeout
-  '55P03': 'overload', // lock_not_available: lock_timeout
+  '55P03': 'lock', // lock_not_available: lock_timeout
   '40001': 'conflict', // serialization_failure
   '40P01': 'conflict', // deadlock_detected
   '22': 'row', // a NUL, a number out of range
@@ -53,11 +55,12 @@ export function troubleOf(error: unknown): Trouble {
 }
 
 /** When a caller may try again: about when a failover or a restart is over. */
-const retryAfterMs = { connection: 2_000, overload: 1_000, conflict: 500 } as const;
+const retryAfterMs = { connection: 2_000, overload: 1_000, lock: 1_000, conflict: 500 } as const;
 
 const texts = {
   connection: 'the database cannot be reached at the moment; try again',
   overload: 'the database cannot take this on at the moment; try again',
+  lock: 'something else keeps these rows busy; try again',
   conflict: 'the database was busy with the same rows; try again',
 } as const;
 

@@ -9,7 +9,7 @@ import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 const given = `unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
   $10::text[], $11::uuid[], $12::bigint[])
-  AS o (tenant_id, user_id, item_id, id, status, reason, message_id, at_ms, attempt, provider, lease_token, due_at_ms)`;
+  AS o (tenant_id, user_id, item_id, id, status, reason, message_id, at_ms, attempts, provider, lease_token, due_at_ms)`;
 
 /** Whether an outcome counts: pending may become anything, delivered only acked (status.ts). */
 const moves = (status: string) => `(${status} = 'pending' OR ${status} = 'delivered' AND o.status = 'acked')`;
@@ -40,8 +40,8 @@ const writeOthers: Statement = {
 UPDATE notify.deliveries d SET
   status = o.status,
   reason = o.reason,
-  attempts = d.attempts + CASE WHEN o.attempt IS NULL THEN 0 ELSE 1 END,
-  attempt_log = CASE WHEN o.attempt IS NULL THEN d.attempt_log ELSE d.attempt_log || o.attempt END,
+  attempts = d.attempts + coalesce(cardinality(string_to_array(o.attempts, E'\\n')), 0),
+  attempt_log = d.attempt_log || string_to_array(o.attempts, E'\\n'),
   provider = coalesce(o.provider, d.provider),
   due_at_ms = CASE WHEN o.status = 'pending' THEN o.due_at_ms END,
   lease_token = NULL,
@@ -83,7 +83,7 @@ export async function recordOutcomes(db: Database, outcomes: readonly Outcome[])
 
 /** @returns the in-app deliveries that it wrote */
 async function writeRound(run: Run, round: readonly Outcome[], written: Set<Outcome>): Promise<Row[]> {
-  const isInApp = (outcome: Outcome) => outcome.attempt === undefined && outcome.leaseToken === undefined;
+  const isInApp = (outcome: Outcome) => outcome.attempts.length === 0 && outcome.leaseToken === undefined;
   // what a provider attempted is no in-app delivery; of the others it is not known
   const maybe = round.filter(isInApp);
   const inApp = maybe.length > 0 ? await run(writeInApp, valuesOf(maybe)) : [];
@@ -144,11 +144,15 @@ const valuesOf = (outcomes: readonly Outcome[]): Value[] => [
   textArray(outcomes.map(({ reason }) => reason)),
   textArray(outcomes.map(({ providerMessageId }) => providerMessageId)),
   plainArray(outcomes.map(({ atMs }) => atMs)),
-  textArray(outcomes.map(({ attempt }) => attempt && attemptText(attempt))),
-  textArray(outcomes.map(({ attempt }) => attempt?.provider)),
+  textArray(outcomes.map(({ attempts }) => attemptsText(attempts))),
+  textArray(outcomes.map(({ attempts }) => attempts.at(-1)?.provider)),
   plainArray(outcomes.map(({ leaseToken }) => leaseToken)),
   plainArray(outcomes.map(({ dueAtMs }) => dueAtMs || undefined)),
 ];
+
+/** One a line: JSON has no line break of its own. Undefined: there were none. */
+const attemptsText = (attempts: readonly Attempt[]): string | undefined =>
+  attempts.length === 0 ? undefined : attempts.map(attemptText).join('\n');
 
 /** How an attempt is kept, see attempt_log in drizzle/schema.ts. */
 const attemptText = ({ startedAtMs, durationMs, provider, status, reason, detail }: Attempt): string =>

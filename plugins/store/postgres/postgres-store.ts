@@ -149,8 +149,8 @@ export class PostgresStore implements Store {
     return this.#safe(this.#claims.renew(lease, held));
   }
 
-  async releaseLeases(token: string, held: readonly DeliveryRef[]): Promise<void> {
-    await this.#safe(this.#claims.release(token, held));
+  async releaseLeases(token: string, held: readonly DeliveryRef[], afterMs = 0): Promise<void> {
+    await this.#safe(this.#claims.release(token, held, afterMs));
   }
 
   async recordOutcomes(outcomes: readonly Outcome[]): Promise<boolean[]> {

@@ -1,5 +1,5 @@
 import type { Ambient } from '../ambient.ts';
-import { type ChannelProvider, DeliveryError } from '../channel.ts';
+import { type ChannelProvider, DeliveryError, type Diversion, type SendReceipt } from '../channel.ts';
 import type { Delivery, Notification } from '../glossary.ts';
 
 /** What one attempt came to. */
@@ -8,6 +8,8 @@ export interface AttemptResult {
   readonly durationMs: number;
   readonly provider: string;
   readonly providerMessageId: string;
+  /** What the sandbox did with it; undefined: nothing. */
+  readonly diverted?: Diversion | undefined;
   /** Undefined: the provider took it. */
   readonly failure: AttemptFailure | undefined;
 }
@@ -37,7 +39,6 @@ export async function attemptDelivery(
   options: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<AttemptResult> {
   const { clock } = ambient;
-  const chosen = provider.providerOf?.(delivery.destination) ?? provider;
   const startedAtMs = clock.now();
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -54,10 +55,10 @@ export async function attemptDelivery(
       ),
     );
   });
-  let providerMessageId = '';
+  let receipt: SendReceipt = { providerMessageId: '' };
   let failure: AttemptFailure | undefined;
   try {
-    const sent = chosen.send(
+    const sent = provider.send(
       {
         tenantId: notification.tenantId,
         userId: notification.userId,
@@ -69,7 +70,7 @@ export async function attemptDelivery(
       },
       { signal: abort.signal, idempotencyKey: delivery.id },
     );
-    providerMessageId = (await Promise.race([sent, stopped])).providerMessageId;
+    receipt = await Promise.race([sent, stopped]);
   } catch (error) {
     failure = failureOf(error);
   } finally {
@@ -77,7 +78,8 @@ export async function attemptDelivery(
     options.signal.removeEventListener('abort', stop);
   }
   const durationMs = Math.max(0, clock.now() - startedAtMs);
-  return { startedAtMs, durationMs, provider: chosen.name, providerMessageId, failure };
+  const { providerMessageId, diverted } = receipt;
+  return { startedAtMs, durationMs, provider: provider.name, providerMessageId, diverted, failure };
 }
 
 function failureOf(error: unknown): AttemptFailure {

@@ -1,39 +1,30 @@
-import pLimit from 'p-limit';
 import type { Ambient } from '../ambient.ts';
-import { type ChannelProvider, deadDestination } from '../channel.ts';
-import type { Channel } from '../glossary.ts';
-import type { DeliveryRef, Lease, Outcome } from '../outbox.ts';
+import { deadDestination, type Providers, thoseFor } from '../channel.ts';
+import type { Channel, DeliveryStatus } from '../glossary.ts';
+import type { Lease, Outcome } from '../outbox.ts';
 import type { Store } from '../store.ts';
-import { attemptDelivery } from './attempt.ts';
-import { Circuit, type Leave } from './circuit.ts';
+import type { AttemptResult } from './attempt.ts';
+import { Lane, type LaneObserver, type Wish } from './lane.ts';
+import { type Held, Leases } from './leases.ts';
 import { type Job, outcomeOf, verdictOf } from './outcome.ts';
-import type { DispatcherSettings } from './settings.ts';
-import { signOf } from './sign.ts';
-import { TokenBucket } from './token-bucket.ts';
-
-/** Which providers are active, by channel. In-app always is: the inbox. */
-export type Providers = ReadonlyMap<Channel, ChannelProvider>;
+import { OutcomeWriter } from './outcome-writer.ts';
+import { Refusals } from './refusals.ts';
+import { type DispatcherSettings, limitsOf } from './settings.ts';
+import { commonMs } from './spans.ts';
 
 /** What an operator sees. */
-export interface AttemptObserver {
+export interface AttemptObserver extends LaneObserver {
   attempted(attempt: {
     readonly channel: string;
     readonly provider: string;
-    /** delivered, pending (will be tried again) or failed. */
+    /** delivered, pending (will be tried again, perhaps by the next provider at once) or failed. */
     readonly status: string;
+    /** The provider that is asked next, at once; undefined: none is. */
+    readonly next: string | undefined;
     readonly durationMs: number;
     /** For the log only. */
     readonly error: unknown;
   }): void;
-  /** A provider is away or rejects our credentials: nothing is sent by it but a probe from time to time. Said once. */
-  providerDown(down: {
-    readonly channel: string;
-    readonly provider: string;
-    readonly reason: string;
-    readonly probeInMs: number;
-  }): void;
-  /** It has answered again. */
-  providerUp(up: { readonly channel: string; readonly provider: string }): void;
   /** An attempt took longer than its lease, and somebody else has been given the delivery: it may go out twice. */
   leaseLost(deliveryId: string): void;
   /** Deliveries were handed back: they are due for whoever has room. */
@@ -47,101 +38,80 @@ export type DispatchedStore = Pick<
   'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice'
 >;
 
-/** How attempts on a channel are held back. */
-interface Lane {
-  readonly limit: ReturnType<typeof pLimit>;
-  /** Undefined: as fast as they come. */
-  readonly bucket: TokenBucket | undefined;
-  /** Undefined: the provider is many servers. */
-  readonly circuit: Circuit | undefined;
-}
-
-/** A delivery that this process holds. */
-interface Held {
-  readonly job: Job;
-  isUnderWay: boolean;
-  /** Nobody else is given it before. */
-  leasedUntilMs: number;
-}
-
-/** How long something waits that the store did not take, in milliseconds. */
-const storePauseMs = 1_000;
-
-/** The share of a lease that counts: what it began with was a moment before we were told. */
-const leaseShare = 0.9;
-
 /**
- * The deliveries that this process holds, from lease to outcome: attempts each once, with bounded concurrency per provider, writes
- * what became of it, and renews the leases meanwhile.
+ * The deliveries that this process holds, from lease to outcome: asks one provider of the channel after the other until one has
+ * decided, each in a lane of its own, and writes what became of it.
+ *
+ *     lease ──▶ first lane ── taken, or refused for good ──────────────────────────▶ outcome
+ *                 │ its provider is down, or failed for the moment                      ▲
+ *                 └──▶ next lane ──▶ … none is left: due again after a pause ───────────┘
+ *                                      └── none was even asked: handed back
  */
 export class Attempts {
-  /** One lease token for the life of the process. */
-  readonly lease: Lease;
   readonly #outbox: DispatchedStore;
-  readonly #providers: Providers;
   readonly #ambient: Ambient;
   readonly #settings: DispatcherSettings;
   readonly #observer: AttemptObserver;
-  readonly #lanes = new Map<Channel, Lane>();
-  readonly #held = new Map<string, Held>();
+  readonly #leases: Leases;
+  readonly #writer: OutcomeWriter;
+  readonly #refusals: Refusals;
+  readonly #lanes = new Map<Channel, readonly Lane[]>();
   readonly #abort = new AbortController();
-  /** Handed back together, since a circuit that opens meets many at once. */
-  #refused: Job[] = [];
-  /** Told when a delivery is let go of. */
-  #freed: () => void = () => {};
-  #cancelRenewal: (() => void) | undefined;
-  /** Under way because something waits for it. */
-  #renewing: Promise<void> | undefined;
+  #isStopping = false;
 
   constructor(
     parts: { outbox: DispatchedStore; providers: Providers; ambient: Ambient },
     settings: DispatcherSettings,
     observer: AttemptObserver,
   ) {
-    this.#outbox = parts.outbox;
-    this.#providers = parts.providers;
-    this.#ambient = parts.ambient;
+    const { outbox, providers, ambient } = parts;
+    this.#outbox = outbox;
+    this.#ambient = ambient;
     this.#settings = settings;
     this.#observer = observer;
-    this.lease = { token: parts.ambient.ids.random(), durationMs: settings.leaseMs };
-    for (const [channel, provider] of parts.providers) {
-      const rate = settings.rates[channel];
-      const { clock } = parts.ambient;
-      this.#lanes.set(channel, {
-        limit: pLimit(settings.attemptsPerProvider),
-        bucket: rate === undefined ? undefined : new TokenBucket(rate, clock),
-        circuit: provider.isManyServers === true ? undefined : new Circuit(settings.circuit, clock),
-      });
-    }
+    const lease = { token: ambient.ids.random(), durationMs: settings.leaseMs };
+    this.#leases = new Leases(outbox, lease, ambient, (what, error) => observer.failed(what, error));
+    this.#writer = new OutcomeWriter(outbox, ambient, observer, this.#abort.signal);
+    this.#refusals = new Refusals((jobs, afterMs) =>
+      this.#handBack(jobs, afterMs).catch((error: unknown) => observer.failed('release leases', error)),
+    );
+    for (const [channel, all] of providers)
+      this.#lanes.set(
+        channel,
+        all.map((one) => new Lane(one, limitsOf(settings, one), settings.circuit, ambient, observer)),
+      );
+  }
+
+  /** Who attempts: one for the life of the process. */
+  get lease(): Lease {
+    return this.#leases.lease;
   }
 
   /** How many deliveries are held. */
   get size(): number {
-    return this.#held.size;
+    return this.#leases.size;
   }
 
   /** Whether one of them has crashed a process twice. */
   get holdsSuspect(): boolean {
-    for (const { job } of this.#held.values()) if (job.crashes > 1) return true;
-    return false;
+    return this.#leases.holdsSuspect;
   }
 
-  /** How many more of each channel may be held. */
+  /** How many more of each channel may be held: as many as some provider of it can be asked for. */
   room(): Map<Channel, number> {
+    const held = this.#leases.countByChannel();
     const room = new Map<Channel, number>();
-    for (const channel of this.#providers.keys()) room.set(channel, this.#settings.heldPerChannel);
-    for (const { job } of this.#held.values()) {
-      const { channel } = job.delivery;
-      room.set(channel, Math.max(0, (room.get(channel) ?? 0) - 1));
+    for (const [channel, lanes] of this.#lanes) {
+      const places = lanes.reduce((sum, lane) => sum + lane.places, 0);
+      const free = this.#settings.heldPerChannel - (held.get(channel) ?? 0);
+      room.set(channel, Math.min(places, Math.max(0, free)));
     }
-    for (const [channel, places] of room)
-      room.set(channel, Math.min(places, this.#lanes.get(channel)?.circuit?.places ?? places));
     return room;
   }
 
   /** Calls `task` whenever a delivery is let go of. */
   onFreed(task: () => void): void {
-    this.#freed = task;
+    this.#leases.onFreed(task);
   }
 
   /**
@@ -149,59 +119,25 @@ export class Attempts {
    * @returns the outcome; undefined where it was handed back without one. Never rejects
    */
   async run(job: Job): Promise<Outcome | undefined> {
-    const { delivery } = job;
-    // a lease of our own that ran out while we were attempting
-    if (this.#held.has(delivery.id)) return undefined;
-    const provider = this.#providers.get(delivery.channel);
-    const lane = this.#lanes.get(delivery.channel);
-    if (provider === undefined || lane === undefined) return undefined;
-    const held: Held = { job, isUnderWay: false, leasedUntilMs: this.#leasedUntilMs() };
-    this.#held.set(delivery.id, held);
-    this.#renewLater();
-    const outcome = await lane.limit(async () => {
-      const isHeld = () => this.#held.get(delivery.id) === held;
-      const isShut = () => lane.circuit?.places === 0;
-      // nobody takes a turn to be refused
-      if (!isShut()) await lane.bucket?.turn(() => isHeld() && !isShut());
-      await this.#renewIfOver(held);
-      // handed back or lost while it waited for its turn
-      if (!isHeld()) return undefined;
-      const leave = lane.circuit === undefined ? neverRefused : lane.circuit.begin();
-      if (leave === undefined) {
-        this.#refuse(job);
-        return undefined;
-      }
-      held.isUnderWay = true;
-      return this.#attempt(provider, job, lane.circuit, leave);
-    });
-    if (outcome === undefined) return undefined;
-    const written = this.#write(outcome);
-    void written.finally(() => {
-      this.#held.delete(delivery.id);
-      this.#freed();
-    });
+    const { channel, destination } = job.delivery;
+    const lanes = thoseFor(this.#lanes.get(channel) ?? [], destination);
+    const held = lanes.length === 0 ? undefined : this.#leases.hold(job);
+    const outcome = held && (await this.#attempt(held, lanes));
+    if (held === undefined || outcome === undefined) return undefined;
+    const written = this.#writer.write(outcome);
+    void written.finally(() => this.#leases.drop(held));
     await written.catch(() => {});
     return outcome;
   }
 
   /** Hands back what waits for its turn among some deliveries: it is due for anybody. */
   async release(jobs: readonly Job[]): Promise<void> {
-    const waiting = jobs.filter(({ delivery }) => this.#held.get(delivery.id)?.isUnderWay === false);
-    for (const { delivery } of waiting) this.#held.delete(delivery.id);
-    if (waiting.length === 0) return;
-    await this.#outbox.releaseLeases(this.lease.token, waiting.map(refOf));
-    this.#observer.handedBack();
-    this.#freed();
+    await this.#handBack(jobs, 0);
   }
 
-  /** Hands a delivery back that must not be attempted now; with it those that are refused in the same moment. */
-  #refuse(job: Job): void {
-    if (this.#refused.push(job) > 1) return;
-    queueMicrotask(() => {
-      const jobs = this.#refused;
-      this.#refused = [];
-      this.release(jobs).catch((error: unknown) => this.#observer.failed('release leases', error));
-    });
+  /** Says that what is held is still ours. @throws what the store throws */
+  renew(): Promise<void> {
+    return this.#leases.renew();
   }
 
   /**
@@ -209,64 +145,86 @@ export class Attempts {
    * @param withinMs what has not ended by then is aborted; its outcome is written as of any transient failure
    */
   async stop(withinMs: number): Promise<void> {
+    this.#isStopping = true;
     const cancel = this.#ambient.clock.after(withinMs, () => this.#abort.abort());
-    const jobs = [...this.#held.values()].map(({ job }) => job);
-    await this.release(jobs).catch((error: unknown) => this.#observer.failed('release leases', error));
-    while (this.#held.size > 0)
-      await new Promise<void>((resolve) => {
-        this.#freed = resolve;
-      });
+    await this.release(this.#leases.jobs).catch((error: unknown) =>
+      this.#observer.failed('release leases', error),
+    );
+    await this.#leases.stop();
     cancel();
-    this.#cancelRenewal?.();
   }
 
-  async #attempt(
-    provider: ChannelProvider,
-    job: Job,
-    circuit: Circuit | undefined,
-    leave: Leave,
-  ): Promise<Outcome> {
-    const ambient = this.#ambient;
-    const settings = this.#settings;
-    const verdict = verdictOf(job, settings.crashLimit, ambient.clock.now());
-    if (verdict !== undefined) {
-      circuit?.end(leave, job.delivery.id, 'none');
+  /** Asks one lane after the other. @returns undefined where it was handed back */
+  async #attempt(held: Held, lanes: readonly Lane[]): Promise<Outcome | undefined> {
+    const { job } = held;
+    const { notification, delivery } = job;
+    const results: AttemptResult[] = [];
+    let verdict: Outcome | undefined;
+    const wish: Wish = {
+      // one that has failed already waits for no other provider when we stop
+      isWanted: () => this.#leases.holds(held) && !(this.#isStopping && held.isUnderWay),
+      mayBegin: async () => {
+        if (!(await this.#leases.confirm(held)) || !wish.isWanted()) return false;
+        verdict = this.#verdictOf(job, results);
+        return verdict === undefined;
+      },
+      begins: (provider) => {
+        held.isUnderWay = true;
+        const before = results.at(-1);
+        if (before !== undefined) this.#tell(job, before, 'pending', provider);
+      },
+    };
+    for (const lane of lanes) {
+      const result = await lane.attempt(notification, delivery, wish, this.#abort.signal);
+      if (result !== undefined) results.push(result);
+      const isDecided = result !== undefined && result.failure?.retryable !== true;
+      if (isDecided || verdict !== undefined || !wish.isWanted()) break;
+    }
+    const last = results.at(-1);
+    if (last === undefined) {
+      if (!wish.isWanted()) return undefined;
+      // no provider is needed to see that it has expired
+      verdict ??= this.#verdictOf(job, results);
+      if (verdict === undefined) this.#refuse(job, lanes);
       return verdict;
     }
-    const result = await attemptDelivery(provider, job.notification, job.delivery, ambient, {
-      timeoutMs: settings.attemptTimeoutMs,
-      signal: this.#abort.signal,
-    });
-    if (result.failure !== undefined && deadDestination.has(result.failure.code))
-      await this.#forgetDevice(job, result.startedAtMs);
-    const sign = signOf(result.failure);
-    const news = circuit?.end(leave, job.delivery.id, sign);
-    const { channel } = job.delivery;
-    if (circuit !== undefined && news === 'opened')
-      this.#observer.providerDown({
-        channel,
-        provider: provider.name,
-        reason: result.failure?.code ?? '',
-        probeInMs: circuit.probeAtMs - ambient.clock.now(),
-      });
-    if (news === 'closed') this.#observer.providerUp({ channel, provider: provider.name });
-    const isDown = circuit?.isOpen === true && (sign === 'away' || sign === 'locked');
-    const outcome = outcomeOf(job, result, settings.retry, ambient.clock.now(), () => ambient.random(), {
-      downMs: circuit?.openMsSince(Number(job.delivery.firstDueAtMs)) ?? 0,
-      probeAtMs: isDown ? circuit.probeAtMs : undefined,
-    });
-    this.#observer.attempted({
-      channel,
-      provider: result.provider,
-      status: outcome.status,
-      durationMs: result.durationMs,
-      error: result.failure?.cause,
-    });
+    await this.#forgetDevice(job, last);
+    const outcome = verdict ?? this.#outcomeOf(job, results, lanes);
+    this.#tell(job, last, outcome.status === 'suppressed' ? 'failed' : outcome.status);
     return outcome;
   }
 
+  #verdictOf(job: Job, results: readonly AttemptResult[]): Outcome | undefined {
+    return verdictOf(job, results, this.#settings.crashLimit, this.#ambient.clock.now());
+  }
+
+  #outcomeOf(job: Job, results: readonly AttemptResult[], lanes: readonly Lane[]): Outcome {
+    const ambient = this.#ambient;
+    const { retry } = this.#settings;
+    const nowMs = ambient.clock.now();
+    const random = () => ambient.random();
+    // nobody asks how long the others were down where one has taken it
+    if (results.at(-1)?.failure === undefined) return outcomeOf(job, results, retry, nowMs, random);
+    return outcomeOf(job, results, retry, nowMs, random, {
+      providers: lanes.length,
+      downMs: commonMs(lanes.map((lane) => lane.downSince(Number(job.delivery.firstDueAtMs)))),
+      probeAtMs: nextProbe(lanes),
+    });
+  }
+
+  /** @param next the provider that is asked now, since this one failed */
+  #tell({ delivery }: Job, result: AttemptResult, status: DeliveryStatus, next?: string): void {
+    const { provider, durationMs, failure } = result;
+    const error = failure?.cause;
+    this.#observer.attempted({ channel: delivery.channel, provider, status, next, durationMs, error });
+  }
+
   /** Its push service does not know the device any more: the next notification does not try it. */
-  async #forgetDevice({ notification, delivery }: Job, startedAtMs: number): Promise<void> {
+  async #forgetDevice(
+    { notification, delivery }: Job,
+    { failure, startedAtMs }: AttemptResult,
+  ): Promise<void> {
+    if (failure === undefined || !deadDestination.has(failure.code)) return;
     const dead = { token: delivery.destination, triedAtMs: BigInt(startedAtMs) };
     await this.#outbox
       .removeDevice(notification, dead)
@@ -274,79 +232,29 @@ export class Attempts {
   }
 
   /**
-   * Writes an outcome, however long the store is away: nobody else knows it.
+   * Hands a delivery back that nobody can be asked to send. Where the channel has another provider, for other destinations, more of
+   * the channel goes on being claimed: what is refused comes back when its own is probed.
    */
-  async #write(outcome: Outcome): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        const [written] = await this.#outbox.recordOutcomes([outcome]);
-        if (written !== true && outcome.attempt !== undefined) this.#observer.leaseLost(outcome.deliveryId);
-        return;
-      } catch (error) {
-        if (tries === 1) this.#observer.failed('record an outcome; it is tried again', error);
-        if (this.#abort.signal.aborted) return;
-        await new Promise<void>((resolve) => this.#ambient.clock.after(storePauseMs, resolve));
-      }
-    }
+  #refuse(job: Job, lanes: readonly Lane[]): void {
+    const ofChannel = this.#lanes.get(job.delivery.channel) ?? lanes;
+    // one of its own that is up again takes it at once
+    const probeAtMs = ofChannel.some((lane) => lane.places > 0) ? nextProbe(lanes) : undefined;
+    const { pauseMs } = this.#settings.circuit;
+    const probeInMs = probeAtMs === undefined ? 0 : probeAtMs - this.#ambient.clock.now();
+    this.#refusals.add(job, probeAtMs === undefined ? 0 : Math.max(pauseMs, probeInMs));
   }
 
-  #leasedUntilMs(): number {
-    return this.#ambient.clock.now() + this.#settings.leaseMs * leaseShare;
-  }
-
-  /**
-   * Asks for a lease again that may have run out while its delivery waited: this process stood still, or was cut off from the
-   * store, and somebody else may have been given it. Until the store answers nothing is sent.
-   */
-  async #renewIfOver(held: Held): Promise<void> {
-    const { clock } = this.#ambient;
-    const { id } = held.job.delivery;
-    while (clock.now() > held.leasedUntilMs && this.#held.get(id) === held) {
-      this.#renewing ??= this.renew().finally(() => {
-        this.#renewing = undefined;
-      });
-      await this.#renewing.catch(() => new Promise<void>((resolve) => clock.after(storePauseMs, resolve)));
-    }
-  }
-
-  #renewLater(inMs = this.#settings.leaseMs / 3): void {
-    this.#cancelRenewal ??= this.#ambient.clock.after(inMs, () => {
-      this.#cancelRenewal = undefined;
-      this.renew().catch((error: unknown) => this.#observer.failed('renew leases; it is tried again', error));
-    });
-  }
-
-  /** Renews all leases, and lets go of those that are lost and have not begun. */
-  async renew(): Promise<void> {
-    const held = [...this.#held.values()];
-    if (held.length === 0) return;
-    const leasedUntilMs = this.#leasedUntilMs();
-    let still: boolean[];
-    try {
-      still = await this.#outbox.renewLeases(
-        this.lease,
-        held.map(({ job }) => refOf(job)),
-      );
-    } catch (error) {
-      // well before the leases are over
-      this.#renewLater(this.#settings.leaseMs / 12);
-      throw error;
-    }
-    this.#renewLater();
-    held.forEach((one, i) => {
-      const { id } = one.job.delivery;
-      if (still[i] === true) one.leasedUntilMs = leasedUntilMs;
-      else if (!one.isUnderWay && this.#held.get(id) === one) this.#held.delete(id);
-    });
+  async #handBack(jobs: readonly Job[], afterMs: number): Promise<void> {
+    if ((await this.#leases.release(jobs, afterMs)) && afterMs === 0) this.#observer.handedBack();
   }
 }
 
-/** For providers without a circuit. */
-const neverRefused: Leave = { isProbe: false };
-
-const refOf = ({ notification, delivery }: Job): DeliveryRef => ({
-  tenantId: notification.tenantId,
-  userId: notification.userId,
-  id: notification.id,
-  deliveryId: delivery.id,
-});
+/** When the first of them is probed; undefined while one of them is up. */
+function nextProbe(lanes: readonly Lane[]): number | undefined {
+  let next = Number.POSITIVE_INFINITY;
+  for (const { probeAtMs } of lanes) {
+    if (probeAtMs === undefined) return undefined;
+    next = Math.min(next, probeAtMs);
+  }
+  return next;
+}

@@ -1,4 +1,5 @@
 import type { Clock } from '../ambient.ts';
+import type { Span } from './spans.ts';
 
 /** When a provider counts as down. Times are in milliseconds. */
 export interface CircuitSettings {
@@ -37,7 +38,7 @@ export class Circuit {
   #pauseMs: number;
   #probeAtMs = 0;
   #isProbing = false;
-  readonly #times: { readonly fromMs: number; readonly toMs: number }[] = [];
+  readonly #times: Span[] = [];
 
   constructor(settings: CircuitSettings, clock: Clock) {
     this.#settings = settings;
@@ -84,13 +85,15 @@ export class Circuit {
     return 'opened';
   }
 
-  /** For how long it was open since a time, as far as this process knows: so long a delivery could not be tried. */
-  openMsSince(sinceMs: number): number {
+  /** When it was open since a time, as far as this process knows: then a delivery could not be tried. */
+  openSince(sinceMs: number): readonly Span[] {
     const nowMs = this.#clock.now();
     const times = this.isOpen
       ? [...this.#times, { fromMs: this.#openedAtMs ?? nowMs, toMs: nowMs }]
       : this.#times;
-    return times.reduce((sum, { fromMs, toMs }) => sum + Math.max(0, toMs - Math.max(fromMs, sinceMs)), 0);
+    return times
+      .filter(({ toMs }) => toMs > sinceMs)
+      .map(({ fromMs, toMs }) => ({ fromMs: Math.max(fromMs, sinceMs), toMs }));
   }
 
   #pause(pauseMs: number): void {

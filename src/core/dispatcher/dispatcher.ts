@@ -5,9 +5,6 @@ import { announce } from './announce.ts';
 import type { Attempts } from './attempts.ts';
 import type { DispatcherSettings } from './settings.ts';
 
-/** A grace that outlasts every lease, in milliseconds. */
-const forEver = Number.MAX_SAFE_INTEGER;
-
 /** What an operator sees of the dispatcher. */
 export interface DispatcherObserver {
   /** The store cannot be asked; said once, and again when it can. */
@@ -110,7 +107,7 @@ export class Dispatcher {
         lease: this.#attempts.lease,
         room,
         suspect: !this.#attempts.holdsSuspect,
-        graceMs: this.#isGrace ? forEver : 0,
+        takeOver: !this.#isGrace,
       });
       this.#isBack();
       this.#seenAtMs = clock.now();

@@ -1,4 +1,5 @@
-import type { Delivery, DeliveryStatus, Notification, Reason } from '../glossary.ts';
+import { diversions } from '../channel.ts';
+import type { Attempt, Delivery, DeliveryStatus, Notification, Reason } from '../glossary.ts';
 import type { Outcome } from '../outbox.ts';
 import type { AttemptResult } from './attempt.ts';
 import { backoffMs } from './backoff.ts';
@@ -13,78 +14,86 @@ export interface Job {
   readonly crashes: number;
 }
 
-/** What is known of the provider beside this attempt. */
+/** What is known beside the attempts of the providers that the delivery may go by. */
 export interface ProviderHealth {
-  /** How long it has been down since the delivery was due first: its horizon is so much longer. */
+  /** How many there are. */
+  readonly providers: number;
+  /** How long all of them have been down since the delivery was due first: its horizon is so much longer. */
   readonly downMs: number;
-  /** While it is down: when it is probed. The delivery waits for that, however long. */
+  /** While all of them are down: when the first is probed. The delivery waits for that, however long. */
   readonly probeAtMs: number | undefined;
 }
 
-const healthy: ProviderHealth = { downMs: 0, probeAtMs: undefined };
+const healthy: ProviderHealth = { providers: 1, downMs: 0, probeAtMs: undefined };
 
 /**
- * What becomes of a delivery after an attempt: delivered; failed for good; or tried again after a pause, as long as its horizon
- * reaches. Where the provider named a time, not before that.
+ * What becomes of a delivery that some providers were asked to send, one after the other: the last one's word counts. Delivered;
+ * failed for good; or tried again after a pause, as long as its horizon reaches. Not before the time that all of them named.
+ * @param results at least one
  */
 export function outcomeOf(
   job: Job,
-  result: AttemptResult,
+  results: readonly AttemptResult[],
   retry: RetrySettings,
   nowMs: number,
   random: () => number,
-  { downMs, probeAtMs }: ProviderHealth = healthy,
+  { providers, downMs, probeAtMs }: ProviderHealth = healthy,
 ): Outcome {
-  const { failure } = result;
-  if (failure === undefined) return withAttempt(job, result, nowMs, 'delivered', '');
-  if (!failure.retryable) return withAttempt(job, result, nowMs, 'failed', failure.code);
+  const last = results.at(-1);
+  const told = (status: DeliveryStatus, reason: Reason): Outcome => ({
+    ...outcome(job, nowMs, status, reason),
+    providerMessageId: last?.providerMessageId ?? '',
+    attempts: results.map(attemptOf),
+  });
+  const failure = last?.failure;
+  if (failure === undefined) return told('delivered', last?.diverted ?? '');
+  if (!failure.retryable) return told('failed', failure.code);
   const { delivery, notification } = job;
-  const waitMs =
-    probeAtMs === undefined
-      ? backoffMs(delivery.attempts + 1, retry, random)
-      : Math.max(0, probeAtMs - nowMs);
-  const pauseMs = Math.max(waitMs, failure.retryAfterMs ?? 0);
-  const dueAtMs = BigInt(nowMs + Math.ceil(pauseMs));
-  const horizonMs = delivery.firstDueAtMs + BigInt((retry.forMs[delivery.channel] ?? 0) + downMs);
   const { expiresAtMs } = notification;
+  if (hasExpired(job, nowMs)) return told('suppressed', 'expired');
+  // each round asks all of them: the pauses grow with the rounds
+  const rounds = Math.floor(delivery.attempts / providers) + 1;
+  const waitMs = probeAtMs === undefined ? backoffMs(rounds, retry, random) : Math.max(0, probeAtMs - nowMs);
+  const namedMs = Math.min(...results.map((result) => result.failure?.retryAfterMs ?? 0));
+  const dueAtMs = BigInt(nowMs + Math.ceil(Math.max(waitMs, namedMs)));
+  const horizonMs = delivery.firstDueAtMs + BigInt((retry.forMs[delivery.channel] ?? 0) + downMs);
   // at its expiry it is looked at again, and stopped
   const isWaiting = probeAtMs !== undefined;
   if (expiresAtMs !== 0n && (isWaiting || expiresAtMs < horizonMs) && dueAtMs >= expiresAtMs)
-    return { ...withAttempt(job, result, nowMs, 'pending', failure.code), dueAtMs: expiresAtMs };
-  if (dueAtMs > horizonMs && !isWaiting) return withAttempt(job, result, nowMs, 'failed', failure.code);
-  return { ...withAttempt(job, result, nowMs, 'pending', failure.code), dueAtMs };
+    return { ...told('pending', failure.code), dueAtMs: expiresAtMs };
+  if (dueAtMs > horizonMs && !isWaiting) return told('failed', failure.code);
+  return { ...told('pending', failure.code), dueAtMs };
 }
 
-/** Why a delivery must not be attempted; undefined: it may. */
-export function verdictOf(job: Job, crashLimit: number, nowMs: number): Outcome | undefined {
-  const { expiresAtMs } = job.notification;
-  if (expiresAtMs !== 0n && expiresAtMs <= nowMs) return outcome(job, nowMs, 'suppressed', 'expired');
+/**
+ * Why a delivery must not be attempted; undefined: it may.
+ * @param results of providers that were asked before
+ */
+export function verdictOf(
+  job: Job,
+  results: readonly AttemptResult[],
+  crashLimit: number,
+  nowMs: number,
+): Outcome | undefined {
+  const attempts = results.map(attemptOf);
+  if (hasExpired(job, nowMs)) return { ...outcome(job, nowMs, 'suppressed', 'expired'), attempts };
   // whoever attempts it dies of it
-  if (job.crashes >= crashLimit) return outcome(job, nowMs, 'failed', 'poison');
+  if (job.crashes >= crashLimit) return { ...outcome(job, nowMs, 'failed', 'poison'), attempts };
   return undefined;
 }
 
-function withAttempt(
-  job: Job,
-  result: AttemptResult,
-  nowMs: number,
-  status: DeliveryStatus,
-  reason: Reason,
-): Outcome {
-  return {
-    ...outcome(job, nowMs, status, reason),
-    providerMessageId: result.providerMessageId,
-    attempt: {
-      startedAtMs: BigInt(result.startedAtMs),
-      durationMs: result.durationMs,
-      provider: result.provider,
-      // a try that is to be repeated has failed all the same
-      status: status === 'pending' ? 'failed' : status,
-      reason,
-      detail: result.failure?.detail ?? '',
-    },
-  };
-}
+const hasExpired = ({ notification: { expiresAtMs } }: Job, nowMs: number): boolean =>
+  expiresAtMs !== 0n && expiresAtMs <= nowMs;
+
+/** As the delivery's log has it: a try that is to be repeated has failed all the same. */
+const attemptOf = ({ startedAtMs, durationMs, provider, diverted, failure }: AttemptResult): Attempt => ({
+  startedAtMs: BigInt(startedAtMs),
+  durationMs,
+  provider,
+  status: failure === undefined ? 'delivered' : 'failed',
+  reason: failure?.code ?? diverted ?? '',
+  detail: failure?.detail ?? (diverted ? diversions[diverted] : ''),
+});
 
 const outcome = (
   { notification, delivery, leaseToken }: Job,
@@ -100,7 +109,7 @@ const outcome = (
   reason,
   providerMessageId: '',
   atMs: BigInt(nowMs),
-  attempt: undefined,
+  attempts: [],
   leaseToken,
   dueAtMs: 0n,
 });

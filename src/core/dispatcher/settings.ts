@@ -1,5 +1,7 @@
+import type { ChannelProvider } from '../channel.ts';
 import type { Channel } from '../glossary.ts';
 import type { CircuitSettings } from './circuit.ts';
+import type { LaneLimits } from './lane.ts';
 
 /** How deliveries are tried again. Times are in milliseconds. */
 export interface RetrySettings {
@@ -11,11 +13,20 @@ export interface RetrySettings {
   readonly forMs: Readonly<Partial<Record<Channel, number>>>;
 }
 
+/** A number for each provider of a channel, and those that have one of their own by name. */
+export interface ByProvider {
+  readonly every: number | undefined;
+  readonly named: Readonly<Record<string, number>>;
+}
+
+/** See LaneLimits. Each provider of the channel keeps to them on its own. */
+export type SendLimits = { readonly [K in keyof LaneLimits]?: ByProvider | undefined };
+
 /** The numbers of the dispatcher. Times are in milliseconds. */
 export interface DispatcherSettings {
   readonly retry: RetrySettings;
-  /** Sends a second, by channel; any number where it is undefined. */
-  readonly rates: Readonly<Partial<Record<Channel, number | undefined>>>;
+  /** What an operator says of providers, in the place of what follows and of their own usual rates. */
+  readonly limits: Readonly<Partial<Record<Channel, SendLimits>>>;
   readonly circuit: CircuitSettings;
   /** How long nobody else is given what this process holds, unless it renews. Longer than an attempt takes. */
   readonly leaseMs: number;
@@ -37,7 +48,7 @@ export interface DispatcherSettings {
 
 /** What the configuration has no word for. */
 export const dispatcherDefaults: Omit<DispatcherSettings, 'retry'> = {
-  rates: {},
+  limits: {},
   circuit: { failures: 5, pauseMs: 5_000, longestPauseMs: 60_000 },
   leaseMs: 45_000,
   attemptTimeoutMs: 30_000,
@@ -48,3 +59,20 @@ export const dispatcherDefaults: Omit<DispatcherSettings, 'retry'> = {
   graceMs: 10_000,
   crashLimit: 3,
 };
+
+/** The number of one provider; undefined: nobody said one. */
+export const numberOf = (numbers: ByProvider | undefined, provider: string): number | undefined =>
+  numbers?.named[provider] ?? numbers?.every;
+
+/** What a provider is asked at most. */
+export function limitsOf(
+  settings: DispatcherSettings,
+  { channel, name, usualRate }: Pick<ChannelProvider, 'channel' | 'name' | 'usualRate'>,
+): LaneLimits {
+  const { rate, concurrency, timeoutMs } = settings.limits[channel] ?? {};
+  return {
+    rate: numberOf(rate, name) ?? usualRate,
+    concurrency: numberOf(concurrency, name) ?? settings.attemptsPerProvider,
+    timeoutMs: numberOf(timeoutMs, name) ?? settings.attemptTimeoutMs,
+  };
+}

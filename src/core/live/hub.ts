@@ -293,7 +293,7 @@ export class LiveHub implements SessionHost {
       reason: '',
       providerMessageId: '',
       atMs: delivery.deliveredAtMs,
-      attempt: undefined,
+      attempts: [],
       leaseToken: undefined,
       dueAtMs: 0n,
     });

@@ -1,7 +1,8 @@
 import type { Ambient } from '../ambient.ts';
+import type { Providers } from '../channel.ts';
 import { announce } from '../dispatcher/announce.ts';
-import type { Attempts, Providers } from '../dispatcher/attempts.ts';
-import { invalidArgument, NotifyError, type Violation } from '../errors.ts';
+import type { Attempts } from '../dispatcher/attempts.ts';
+import { errorCodes, invalidArgument, NotifyError, publicError, type Violation } from '../errors.ts';
 import type { Channel, Delivery, Device, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
 import { bestStatus, inAppOf } from '../status.ts';
@@ -63,8 +64,8 @@ export class Notifier {
    * When it returns, every row that it counted is stored. Repeating it sends nothing again and answers the stored
    * counts, for the users that the call names.
    * @param found what was wrong already before the call got here, to be named together with the rest
-   * @throws NotifyError invalid_argument naming every violation; resource_exhausted where the store is full for some
-   *   users (the others are stored, and a repeat is safe); unavailable
+   * @throws NotifyError invalid_argument naming every violation; where the store refused some users, what it said of them
+   *   (the others are stored, and a repeat is safe), such as resource_exhausted where it is full; unavailable
    */
   async notify(command: NotifyCommand, found: readonly Violation[] = []): Promise<NotifyAnswer> {
     const violations = validateNotify(command);
@@ -86,7 +87,7 @@ export class Notifier {
       await Promise.all([this.#goLive(live, changed), this.#send(sendable, changed)]);
       fresh = changed;
     }
-    if (stored.length < outcomes.length) throw full(command.userIds, userIds, outcomes);
+    if (stored.length < outcomes.length) throw refusal(command.userIds, userIds, outcomes);
     return answer(stored, fresh, command);
   }
 
@@ -275,13 +276,22 @@ const distinct = <T>(items: readonly T[]): readonly T[] => (items.length > 1 ? [
 
 const isStored = (outcome: CreateOutcome): outcome is StoredOutcome => 'notification' in outcome;
 
-/** @param userIds whom the outcomes are of: those that were named, without repeats */
-function full(
+/** When to come back where the store does not say. */
+const fullRetryAfterMs = 60_000;
+
+/**
+ * What a call answers of which the store refused some rows: their own code where they agree.
+ * @param userIds whom the outcomes are of: those that were named, without repeats
+ */
+function refusal(
   named: readonly string[],
   userIds: readonly string[],
   outcomes: readonly CreateOutcome[],
 ): NotifyError {
   const refused: Violation[] = [];
+  const errors = outcomes.flatMap((outcome) => (isStored(outcome) ? [] : [publicError(outcome.error)]));
+  const code = errors[0]?.code ?? 'internal';
+  const agree = errors.every((error) => error.code === code);
   outcomes.forEach((outcome, i) => {
     if (isStored(outcome)) return;
     const field = `user_ids[${named.indexOf(userIds[i] ?? '')}]`;
@@ -294,8 +304,16 @@ function full(
     storedCount > 0
       ? `; the other ${storedCount} were stored, and repeating the call with the same notification_id is safe`
       : '';
-  return new NotifyError('resource_exhausted', `${first?.field}: ${first?.description}${others}${rest}`, {
-    violations: refused.slice(0, 50),
-    retryAfterMs: 60_000,
-  });
+  // what does not fit will never, the rest may be tried again
+  return new NotifyError(
+    agree ? code : 'unavailable',
+    `${first?.field}: ${first?.description}${others}${rest}`,
+    {
+      violations: refused.slice(0, 50),
+      ...(errors.some((error) => errorCodes[error.code].retryable) && {
+        retryAfterMs: Math.max(0, ...errors.map((error) => error.retryAfterMs ?? 0)) || fullRetryAfterMs,
+      }),
+      cause: errors[0]?.cause,
+    },
+  );
 }

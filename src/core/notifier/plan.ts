@@ -1,5 +1,5 @@
 import type { Ids } from '../ambient.ts';
-import type { Providers } from '../dispatcher/attempts.ts';
+import { type ChannelProvider, type Providers, thoseFor } from '../channel.ts';
 import { type Channel, channels, type Device, type DeviceType } from '../glossary.ts';
 import type { NewDelivery } from '../store.ts';
 import type { NotifyCommand } from './command.ts';
@@ -45,18 +45,20 @@ export function planDeliveries(planned: Planned, providers: Providers, ids: Ids)
   const named = planned.channels.length > 0;
   const deliveries: NewDelivery[] = [];
   for (const channel of named ? planned.channels : channels) {
-    const provider = channel === 'in_app' ? inAppProvider : (providers.get(channel)?.name ?? '');
-    if (!named && provider === '') continue;
+    const ofChannel = providers.get(channel) ?? noProviders;
+    if (!named && channel !== 'in_app' && ofChannel.length === 0) continue;
     const found = destinationsOf(planned, channel);
     if (!named && found.length === 0) continue;
     for (const destination of found.length > 0 ? found : ['']) {
+      const provider =
+        channel === 'in_app' ? inAppProvider : (thoseFor(ofChannel, destination)[0]?.name ?? '');
       const reason = destination === '' ? 'no_destination' : provider === '' ? 'no_provider' : '';
       deliveries.push({
         // the in-app delivery is the item: one id for both
         id: channel === 'in_app' ? id : ids.next(),
         channel,
         destination,
-        provider: providers.get(channel)?.providerOf?.(destination).name ?? provider,
+        provider,
         status: expired ? 'suppressed' : 'pending',
         reason: expired ? 'expired' : reason,
       });
@@ -64,6 +66,8 @@ export function planDeliveries(planned: Planned, providers: Providers, ids: Ids)
   }
   return deliveries;
 }
+
+const noProviders: readonly ChannelProvider[] = [];
 
 /** The request's address, else the user's devices. An address given as '' keeps the row and suppresses the sending. */
 function destinationsOf({ userId, addresses, devices }: Planned, channel: Channel): readonly string[] {

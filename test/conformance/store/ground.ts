@@ -226,7 +226,7 @@ export class Ground {
       reason: '',
       providerMessageId: '',
       atMs: this.now,
-      attempt: channel === 'in_app' ? undefined : this.attempt(),
+      attempts: channel === 'in_app' ? [] : [this.attempt()],
       leaseToken: undefined,
       dueAtMs: 0n,
       ...over,

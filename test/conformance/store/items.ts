@@ -226,6 +226,46 @@ export function items(ground: Ground): void {
       assert.deepEqual(await status(waits.notification), ['suppressed', 'expired']);
       assert.deepEqual(await status(runs.notification), ['pending', '']);
     });
+
+    it('stops what was under way a little after that was handed back or put off, and tells nobody twice', async () => {
+      const owner = ground.user();
+      const mine = ground.lease();
+      const draft = () =>
+        ground.draft(owner, {
+          content: { expiresAtMs: later(500) },
+          deliveries: [ground.inApp(owner), ground.email()],
+        });
+      const [back] = await ground.createFor(mine, draft());
+      const [late] = await ground.createFor(mine, draft());
+      assert.ok(back && late);
+      const of = ({ notification }: typeof back) => ({
+        ...owner,
+        id: notification.id,
+        deliveryId: deliveryOf(notification, 'email').id,
+      });
+      await ground.ambient.clock.advance(500);
+      assert.equal((await advance(owner)).removedIds.length, 2);
+      await ground.ambient.clock.advance(6_000);
+      assert.deepEqual((await advance(owner)).removedIds, [], 'both are under way');
+      await ground.store.releaseLeases(mine.token, [of(back)]);
+      await ground.store.recordOutcomes([
+        ground.outcome(late.notification, 'email', {
+          ...of(late),
+          status: 'pending',
+          reason: 'http_503',
+          leaseToken: mine.token,
+          dueAtMs: later(60_000),
+        }),
+      ]);
+      await ground.ambient.clock.advance(6_000);
+      assert.deepEqual((await advance(owner)).removedIds, []);
+      for (const one of [back, late]) {
+        const { delivery } = await ground.store.getDelivery(owner.tenantId, of(one).deliveryId);
+        assert.deepEqual([delivery.status, delivery.reason, delivery.dueAtMs], ['suppressed', 'expired', 0n]);
+      }
+      await ground.ambient.clock.advance(6_000);
+      assert.deepEqual((await advance(owner)).removedIds, []);
+    });
   });
 
   describe('a snoozed item', () => {
@@ -418,15 +458,34 @@ export function items(ground: Ground): void {
   });
 
   describe('the delivery log', () => {
+    it('keeps all attempts that led to one outcome, and the provider of the last', async () => {
+      const owner = ground.user();
+      const stored = await ground.add(owner, { deliveries: [ground.inApp(owner), ground.email()] });
+      const { id } = deliveryOf(stored, 'email');
+      const away = (provider: string) =>
+        ground.attempt({ provider, status: 'failed', reason: 'http_503', detail: 'one\nother, {"} \\n' });
+      const round = [away('ses'), away('smtp')];
+      const status = 'pending' as const;
+      await ground.store.recordOutcomes([
+        ground.outcome(stored, 'email', { status, reason: 'http_503', attempts: round }),
+      ]);
+      const waits = await ground.store.getDelivery(owner.tenantId, id);
+      assert.deepEqual([waits.log, waits.delivery.attempts, waits.delivery.provider], [round, 2, 'smtp']);
+      const taken = ground.attempt({ provider: 'ses' });
+      await ground.store.recordOutcomes([ground.outcome(stored, 'email', { attempts: [taken] })]);
+      const { log, delivery } = await ground.store.getDelivery(owner.tenantId, id);
+      assert.deepEqual([log, delivery.attempts, delivery.provider], [[...round, taken], 3, 'ses']);
+    });
+
     it('shows a delivery with every attempt', async () => {
       const owner = ground.user();
       const stored = await ground.add(owner, { deliveries: [ground.inApp(owner), ground.email()] });
       const first = ground.attempt({ status: 'failed', reason: 'http_503', detail: 'try "later" — \\o/' });
       const second = ground.attempt({ provider: 'ses', durationMs: 3 });
       await ground.store.recordOutcomes([
-        ground.outcome(stored, 'email', { status: 'pending', reason: 'http_503', attempt: first }),
+        ground.outcome(stored, 'email', { status: 'pending', reason: 'http_503', attempts: [first] }),
       ]);
-      await ground.store.recordOutcomes([ground.outcome(stored, 'email', { attempt: second })]);
+      await ground.store.recordOutcomes([ground.outcome(stored, 'email', { attempts: [second] })]);
       const { id } = deliveryOf(stored, 'email');
       const record = await ground.store.getDelivery(owner.tenantId, id);
       assert.deepEqual(record.log, [first, second]);

@@ -25,7 +25,7 @@ export function outbox(ground: Ground): void {
         lease,
         room: new Map<Channel, number>([[channel, 100]]),
         suspect: true,
-        graceMs: 0,
+        takeOver: true,
         ...over,
       })
     ).deliveries;
@@ -226,7 +226,7 @@ export function outbox(ground: Ground): void {
         lease: ground.lease(),
         room: new Map([[channel, 10]]),
         suspect: true,
-        graceMs: 0,
+        takeOver: true,
       });
       assert.deepEqual(deliveries, []);
       assert.equal(nextDueInMs, 700);
@@ -258,14 +258,26 @@ export function outbox(ground: Ground): void {
       assert.equal(again?.crashes, 0);
     });
 
-    it('leaves leases that ran out to their holders for a grace, and only those', async () => {
+    it('leaves leases that ran out to their holders where it is told to, and only those', async () => {
       await due();
       await claim(ground.lease(5_000));
       await ground.ambient.clock.advance(6_000);
       const fresh = await due();
-      assert.deepEqual(idsOf(await claim(ground.lease(), { graceMs: 2_000 })), [fresh.id]);
-      await ground.ambient.clock.advance(1_000);
-      assert.equal((await claim(ground.lease(), { graceMs: 2_000 })).length, 1);
+      assert.deepEqual(idsOf(await claim(ground.lease(), { takeOver: false })), [fresh.id]);
+      assert.equal((await claim(ground.lease(), { takeOver: true })).length, 1);
+    });
+
+    it('hands back for later, and counts no crash', async () => {
+      await due();
+      const mine = ground.lease();
+      const [claimed] = await claim(mine);
+      assert.ok(claimed);
+      await ground.store.releaseLeases(mine.token, [refOf(claimed)], 5_000);
+      await ground.ambient.clock.advance(4_999);
+      assert.deepEqual(await claim(ground.lease()), []);
+      await ground.ambient.clock.advance(1);
+      const [again] = await claim(ground.lease());
+      assert.deepEqual([again?.deliveryId, again?.crashes], [claimed.deliveryId, 0]);
     });
 
     it('counts crashes, and hands out one suspect at a time', async () => {
@@ -338,7 +350,7 @@ export function outbox(ground: Ground): void {
       const fail = async (provider: string) => {
         const stored = await due(owner, { deliveries: [chat({ provider })] });
         for (const one of await claim(mine))
-          await write(mine, one, { status: 'failed', attempt: ground.attempt({ provider }) });
+          await write(mine, one, { status: 'failed', attempts: [ground.attempt({ provider })] });
         return stored;
       };
       const early = await fail('slack');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { DeliveryStatus } from '../../../src/core/glossary.ts';
+import type { Outcome } from '../../../src/core/outbox.ts';
 import { wireStatus } from '../../../src/core/status.ts';
 import { at, deliveryOf, type Ground, isNotFound, parallel } from './ground.ts';
 
@@ -79,13 +80,14 @@ export function outcomes(ground: Ground): void {
     it('keeps why a delivery is where it is, how often it was tried, and the provider’s id', async () => {
       const owner = ground.user();
       const added = await ground.add(owner, { deliveries: [ground.email()] });
-      const write = (over: object) => ground.store.recordOutcomes([ground.outcome(added, 'email', over)]);
+      const write = (over: Partial<Outcome>) =>
+        ground.store.recordOutcomes([ground.outcome(added, 'email', over)]);
       await write({ status: 'pending', reason: 'timeout' });
       await write({ status: 'pending', reason: 'http_503' });
       let delivery = deliveryOf(await ground.store.getNotification(owner, added.id), 'email');
       assert.deepEqual([delivery.status, delivery.reason, delivery.attempts], ['pending', 'http_503', 2]);
       await write({ status: 'delivered', reason: '', providerMessageId: 'm-1' });
-      await write({ status: 'acked', reason: '', attempt: undefined });
+      await write({ status: 'acked', reason: '', attempts: [] });
       delivery = deliveryOf(await ground.store.getNotification(owner, added.id), 'email');
       assert.deepEqual(
         [delivery.status, delivery.reason, delivery.attempts, delivery.providerMessageId],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DeliveryError } from '../../../src/core/channel.ts';
 import { Circuit, type Sign } from '../../../src/core/dispatcher/circuit.ts';
+import { commonMs } from '../../../src/core/dispatcher/spans.ts';
 import { fakeClock } from '../../support/ambient.ts';
 import { type Engine, engine } from '../../support/delivery.ts';
 import { FakeProvider } from '../../support/fake-provider.ts';
@@ -89,9 +90,10 @@ describe('a circuit', () => {
     await clock.advance(1_000);
     attempt('c', 'locked');
     await clock.advance(2_000);
-    assert.equal(circuit.openMsSince(startMs), 7_000);
-    assert.equal(circuit.openMsSince(startMs + 4_000), 4_000);
-    assert.equal(circuit.openMsSince(clock.now()), 0);
+    const openMs = (sinceMs: number) => commonMs([circuit.openSince(sinceMs)]);
+    assert.equal(openMs(startMs), 7_000);
+    assert.equal(openMs(startMs + 4_000), 4_000);
+    assert.equal(openMs(clock.now()), 0);
   });
 });
 
@@ -121,13 +123,13 @@ describe('a provider that is down', () => {
     const probes = text.sent.length - first;
     assert.ok(probes >= 290 && probes <= 310, `${probes} probes in five hours`);
     assert.equal((await one.delivery('user-99', 'sms')).attempts < 50, true, 'they take turns');
-    assert.deepEqual(one.health, ['sms down: http_503']);
+    assert.deepEqual(one.health, ['sms/fake down: http_503']);
 
     text.answer = async () => {};
     await pass(one, 2 * minuteMs);
     for (const user of users) assert.equal((await one.delivery(user, 'sms')).status, 'delivered', user);
     assert.equal(text.sent.length - first - probes, 100, 'each once');
-    assert.deepEqual(one.health, ['sms down: http_503', 'sms up']);
+    assert.deepEqual(one.health, ['sms/fake down: http_503', 'sms/fake up']);
     assert.deepEqual(one.failures, []);
   });
 
@@ -176,6 +178,28 @@ describe('a provider that is down', () => {
     assert.equal(text.sent.length, before);
   });
 
+  it('is not waited for by what expires: it is suppressed in time, also what was under way at that moment', async () => {
+    const text = new FakeProvider('sms');
+    const one = engine([text]);
+    one.dispatcher.start();
+    text.answer = (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('aborted')));
+      });
+    const expiresAtMs = BigInt(one.ambient.clock.now() + 210_000);
+    const answer = one.notify({ userIds: names(100), expiresAtMs });
+    await pass(one, 210_000);
+    await answer;
+    assert.deepEqual(one.health, ['sms/fake down: timeout']);
+    assert.equal(one.attempts.size, 1, 'a probe is under way');
+    await pass(one, 40_000);
+    for (const user of names(100)) {
+      const { status, reason } = await one.delivery(user, 'sms');
+      assert.deepEqual([status, reason], ['suppressed', 'expired'], user);
+    }
+    assert.deepEqual(one.health, ['sms/fake down: timeout'], 'it is still down');
+  });
+
   it('or rejects our credentials is said once, and the deliveries wait', async () => {
     const mail = new FakeProvider('email');
     const one = engine([mail]);
@@ -186,11 +210,11 @@ describe('a provider that is down', () => {
     for (const id of ['a', 'b', 'c']) await one.notify({ user: id });
     assert.equal(mail.sent.length, 1, 'one was enough');
     await pass(one, 25 * hourMs, 30_000);
-    assert.deepEqual(one.health, ['email down: credentials_rejected']);
+    assert.deepEqual(one.health, ['email/fake down: credentials_rejected']);
     mail.answer = async () => {};
     await pass(one, 2 * minuteMs);
     for (const id of ['a', 'b', 'c']) assert.equal((await one.delivery(id, 'email')).status, 'delivered');
-    assert.deepEqual(one.health, ['email down: credentials_rejected', 'email up']);
+    assert.deepEqual(one.health, ['email/fake down: credentials_rejected', 'email/fake up']);
   });
 
   it('is no reason to stop where every destination is a server of its own', async () => {
@@ -217,7 +241,7 @@ describe('a provider that is down', () => {
 describe('a rate', () => {
   it('spreads what is sent, and drops nothing', async () => {
     const mail = new FakeProvider('email');
-    const one = engine([mail], { rates: { email: 5 } });
+    const one = engine([mail], { limits: { email: { rate: { every: 5, named: {} } } } });
     one.dispatcher.start();
     const answering = one.notify({ userIds: names(60) });
     await pass(one, 5_000, 100);
@@ -230,7 +254,7 @@ describe('a rate', () => {
 
   it('does not hold up a stop, which hands back what waits', async () => {
     const mail = new FakeProvider('email');
-    const one = engine([mail], { rates: { email: 1 } });
+    const one = engine([mail], { limits: { email: { rate: { every: 1, named: {} } } } });
     void one.notify({ userIds: names(40) });
     await pass(one, 2_000, 500);
     await one.dispatcher.stop(1_000);

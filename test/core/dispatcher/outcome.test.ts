@@ -50,7 +50,7 @@ const failing = (retryable: boolean, retryAfterMs?: number) => ({
 
 describe('what becomes of a delivery', () => {
   it('that its provider refused for good: failed, at once', () => {
-    const outcome = outcomeOf(job(), failing(false), retry, 1_000, () => 0.5);
+    const outcome = outcomeOf(job(), [failing(false)], retry, 1_000, () => 0.5);
     assert.deepEqual([outcome.status, outcome.reason, outcome.dueAtMs], ['failed', 'http_503', 0n]);
   });
 
@@ -64,8 +64,17 @@ describe('what becomes of a delivery', () => {
         fc.option(fc.integer({ min: 1, max: 30 * hourMs }), { nil: undefined }),
         (nowMs, attempts, random, retryAfterMs, expiresAtMs) => {
           const one = job({ delivery: { attempts }, expiresAtMs: BigInt(expiresAtMs ?? 0) });
-          const { status, dueAtMs } = outcomeOf(one, failing(true, retryAfterMs), retry, nowMs, () => random);
+          const { status, dueAtMs } = outcomeOf(
+            one,
+            [failing(true, retryAfterMs)],
+            retry,
+            nowMs,
+            () => random,
+          );
           const horizonMs = BigInt(24 * hourMs);
+          const hasExpired = expiresAtMs !== undefined && expiresAtMs <= nowMs;
+          assert.equal(status === 'suppressed', hasExpired);
+          if (hasExpired) return;
           if (status === 'failed') {
             assert.equal(dueAtMs, 0n);
             // nothing is given up that could be tried before its horizon
@@ -84,51 +93,54 @@ describe('what becomes of a delivery', () => {
 
   it('counts its horizon from when it was due first', () => {
     const late = job({ delivery: { firstDueAtMs: BigInt(100 * hourMs) } });
-    assert.equal(outcomeOf(late, failing(true), retry, 123 * hourMs, () => 0.5).status, 'pending');
-    assert.equal(outcomeOf(late, failing(true), retry, 125 * hourMs, () => 0.5).status, 'failed');
+    assert.equal(outcomeOf(late, [failing(true)], retry, 123 * hourMs, () => 0.5).status, 'pending');
+    assert.equal(outcomeOf(late, [failing(true)], retry, 125 * hourMs, () => 0.5).status, 'failed');
   });
 
   it('that failed because its provider is down: due at the next probe, however late, but for its expiry', () => {
-    const health = { downMs: 0, probeAtMs: 30 * hourMs + 5_000 };
-    const late = outcomeOf(job(), failing(true), retry, 30 * hourMs, () => 0.5, health);
+    const health = { providers: 1, downMs: 0, probeAtMs: 30 * hourMs + 5_000 };
+    const late = outcomeOf(job(), [failing(true)], retry, 30 * hourMs, () => 0.5, health);
     assert.deepEqual([late.status, late.dueAtMs], ['pending', BigInt(30 * hourMs + 5_000)]);
     const over = job({ expiresAtMs: BigInt(30 * hourMs + 4_000) });
-    const expiring = outcomeOf(over, failing(true), retry, 30 * hourMs, () => 0.5, health);
+    const expiring = outcomeOf(over, [failing(true)], retry, 30 * hourMs, () => 0.5, health);
     assert.deepEqual([expiring.status, expiring.dueAtMs], ['pending', BigInt(30 * hourMs + 4_000)]);
-    const final = outcomeOf(job(), failing(false), retry, 30 * hourMs, () => 0.5, health);
+    const final = outcomeOf(job(), [failing(false)], retry, 30 * hourMs, () => 0.5, health);
     assert.equal(final.status, 'failed');
   });
 
   it('has so much longer as its provider was down', () => {
     const failed = (downMs: number) =>
-      outcomeOf(job(), failing(true), retry, 25 * hourMs, () => 0, { downMs, probeAtMs: undefined }).status;
+      outcomeOf(job(), [failing(true)], retry, 25 * hourMs, () => 0, {
+        providers: 1,
+        downMs,
+        probeAtMs: undefined,
+      }).status;
     assert.deepEqual([failed(0), failed(2 * hourMs)], ['failed', 'pending']);
   });
 
   it('keeps what the attempt was, as failed where it is to be repeated', () => {
-    const { attempt } = outcomeOf(job(), failing(true), retry, 1_000, () => 0.5);
-    assert.deepEqual(attempt, {
-      startedAtMs: 0n,
-      durationMs: 5,
-      provider: 'smtp',
-      status: 'failed',
-      reason: 'http_503',
-      detail: 'away',
-    });
+    const { attempts } = outcomeOf(job(), [failing(true)], retry, 1_000, () => 0.5);
+    assert.deepEqual(attempts, [
+      {
+        startedAtMs: 0n,
+        durationMs: 5,
+        provider: 'smtp',
+        status: 'failed',
+        reason: 'http_503',
+        detail: 'away',
+      },
+    ]);
   });
 
   it('that has expired: suppressed, without an attempt', () => {
-    assert.equal(verdictOf(job({ expiresAtMs: 1_001n }), 3, 1_000), undefined);
-    const verdict = verdictOf(job({ expiresAtMs: 1_000n }), 3, 1_000);
-    assert.deepEqual(
-      [verdict?.status, verdict?.reason, verdict?.attempt],
-      ['suppressed', 'expired', undefined],
-    );
+    assert.equal(verdictOf(job({ expiresAtMs: 1_001n }), [], 3, 1_000), undefined);
+    const verdict = verdictOf(job({ expiresAtMs: 1_000n }), [], 3, 1_000);
+    assert.deepEqual([verdict?.status, verdict?.reason, verdict?.attempts], ['suppressed', 'expired', []]);
   });
 
   it('that crashed three processes: set aside', () => {
-    assert.equal(verdictOf(job({ crashes: 2 }), 3, 1_000), undefined);
-    const verdict = verdictOf(job({ crashes: 3 }), 3, 1_000);
+    assert.equal(verdictOf(job({ crashes: 2 }), [], 3, 1_000), undefined);
+    const verdict = verdictOf(job({ crashes: 3 }), [], 3, 1_000);
     assert.deepEqual([verdict?.status, verdict?.reason], ['failed', 'poison']);
   });
 });

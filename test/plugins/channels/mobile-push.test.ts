@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { as, build, call, procedures } from '../../support/build.ts';
+import { logFile } from '../../support/log.ts';
 import { ScriptedHttp2 } from '../../support/scripted-http2.ts';
 import { ScriptedServer } from '../../support/scripted-server.ts';
 
@@ -14,30 +15,64 @@ const androidToken = 'cReg:APA91b-android';
 const fcmTokenOfIos = 'dReg:APA91b-ios';
 const hexToken = '0123456789abcdef'.repeat(4);
 
+async function open(t: TestContext) {
+  const google = await ScriptedServer.listen(t);
+  google.answer = ({ path }) =>
+    path === '/token'
+      ? { status: 200, body: '{"access_token":"ya29.token","expires_in":3599}' }
+      : { status: 200, body: '{"name":"projects/shop/messages/1"}' };
+  const apple = await ScriptedHttp2.listen(t);
+  apple.answer = ({ headers }) => ({ status: 200, headers: { 'apns-id': String(headers['apns-id']) } });
+  const log = logFile(t);
+  const env = {
+    NOTIFY_MOBILEPUSH_PROVIDER: 'fcm,apns',
+    NOTIFY_FCM_CREDENTIALS_JSON: JSON.stringify({
+      client_email: 'push@shop.iam.gserviceaccount.com',
+      private_key: rsa,
+      project_id: 'shop',
+      token_uri: `${google.url}/token`,
+    }),
+    NOTIFY_FCM_ENDPOINT: google.url,
+    NOTIFY_APNS_KEY_P8: ec,
+    NOTIFY_APNS_KEY_ID: 'KEY1234567',
+    NOTIFY_APNS_TEAM_ID: 'TEAM123456',
+    NOTIFY_APNS_TOPIC: 'org.example.shop',
+    NOTIFY_APNS_ENDPOINT: apple.url,
+  };
+  return { google, apple, log, service: await build(t, env, { logger: log.logger }) };
+}
+
 describe('mobile push by FCM and APNs', () => {
+  it('goes on by one of the two while the other is down', async (t) => {
+    const { google, apple, log, service } = await open(t);
+    const { answer } = google;
+    google.answer = (request) => (request.path === '/token' ? answer(request) : { status: 503 });
+    const to = async (id: string, ...tokens: string[]) => {
+      const userIds = tokens.map((_, i) => `user-${i}`);
+      const { body } = await call(service.url.internal, procedures.notify, {
+        tenantId: 'demo',
+        notificationId: id,
+        userIds,
+        title: 'Your parcel',
+        channels: ['DELIVERY_CHANNEL_MOBILE_PUSH'],
+        addresses: Object.fromEntries(
+          tokens.map((token, i) => [userIds[i], { byChannel: { mobile_push: token } }]),
+        ),
+      });
+      return [body.delivered, body.pending];
+    };
+    assert.deepEqual(await to('note-1', ...Array.from({ length: 6 }, (_, i) => androidToken + i)), [0, 6]);
+    assert.deepEqual(
+      log.lines('provider_down').map(({ provider }) => provider),
+      ['fcm'],
+    );
+    const asked = google.received.length;
+    assert.deepEqual(await to('note-2', hexToken, androidToken), [1, 1]);
+    assert.deepEqual([google.received.length, apple.received.length], [asked, 1]);
+  });
+
   it('sends each device what its token belongs to, and tells which of the two it was', async (t) => {
-    const google = await ScriptedServer.listen(t);
-    google.answer = ({ path }) =>
-      path === '/token'
-        ? { status: 200, body: '{"access_token":"ya29.token","expires_in":3599}' }
-        : { status: 200, body: '{"name":"projects/shop/messages/1"}' };
-    const apple = await ScriptedHttp2.listen(t);
-    apple.answer = ({ headers }) => ({ status: 200, headers: { 'apns-id': String(headers['apns-id']) } });
-    const service = await build(t, {
-      NOTIFY_MOBILEPUSH_PROVIDER: 'fcm,apns',
-      NOTIFY_FCM_CREDENTIALS_JSON: JSON.stringify({
-        client_email: 'push@shop.iam.gserviceaccount.com',
-        private_key: rsa,
-        project_id: 'shop',
-        token_uri: `${google.url}/token`,
-      }),
-      NOTIFY_FCM_ENDPOINT: google.url,
-      NOTIFY_APNS_KEY_P8: ec,
-      NOTIFY_APNS_KEY_ID: 'KEY1234567',
-      NOTIFY_APNS_TEAM_ID: 'TEAM123456',
-      NOTIFY_APNS_TOPIC: 'org.example.shop',
-      NOTIFY_APNS_ENDPOINT: apple.url,
-    });
+    const { google, apple, service } = await open(t);
     for (const [deviceType, deviceId, token] of [
       ['DEVICE_TYPE_ANDROID', 'phone', androidToken],
       ['DEVICE_TYPE_IOS', 'old', fcmTokenOfIos],

@@ -5,6 +5,8 @@ import type { Clock } from '../../../../src/core/ambient.ts';
 import type {
   ChannelMessage,
   ChannelProvider,
+  Checked,
+  CheckOptions,
   SendOptions,
   SendReceipt,
 } from '../../../../src/core/channel.ts';
@@ -53,6 +55,13 @@ export class EmailServiceProvider implements ChannelProvider {
     } catch (error) {
       throw rpcRefusal(error, signal, this.#clock.now());
     }
+  }
+
+  /** Connects. The service asks for no credentials, and has no call that only asks. */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    if ((await this.#session.connect()) === 'error')
+      throw rpcRefusal(this.#session.error(), signal, this.#clock.now());
+    return { state: 'ready', note: 'the mail service answers; there are no credentials to prove' };
   }
 
   async close(): Promise<void> {

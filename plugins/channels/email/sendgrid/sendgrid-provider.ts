@@ -2,13 +2,17 @@ import type { Clock } from '../../../../src/core/ambient.ts';
 import type {
   ChannelMessage,
   ChannelProvider,
+  Checked,
+  CheckOptions,
   SendOptions,
   SendReceipt,
 } from '../../../../src/core/channel.ts';
 import { exchange } from '../../http/exchange.ts';
 import type { Mailbox } from '../address.ts';
 import { apiAgent } from '../api-agent.ts';
+import { objectOf } from '../json.ts';
 import { type Mail, mailOf } from '../mail.ts';
+import { misconfigured } from '../refusals.ts';
 import { sendGridRefusal } from './sendgrid-refusal.ts';
 
 export interface SendGridSettings {
@@ -28,13 +32,17 @@ export class SendGridProvider implements ChannelProvider {
   readonly name = 'sendgrid';
   readonly #from: Mailbox;
   readonly #url: URL;
+  readonly #scopesUrl: URL;
   readonly #authorization: string;
   readonly #clock: Clock;
-  readonly #agent = apiAgent();
+  readonly #agent: ReturnType<typeof apiAgent>;
 
-  constructor(from: Mailbox, { apiKey, endpoint }: SendGridSettings, clock: Clock) {
+  /** @param connections that are kept at most; undefined: the usual number */
+  constructor(from: Mailbox, { apiKey, endpoint }: SendGridSettings, clock: Clock, connections?: number) {
     this.#from = from;
+    this.#agent = apiAgent(connections);
     this.#url = new URL(`${endpoint ?? defaultEndpoint}/v3/mail/send`);
+    this.#scopesUrl = new URL(`${endpoint ?? defaultEndpoint}/v3/scopes`);
     this.#authorization = `Bearer ${apiKey}`;
     this.#clock = clock;
   }
@@ -50,6 +58,20 @@ export class SendGridProvider implements ChannelProvider {
     const refusal = sendGridRefusal(answer, this.#clock.now());
     if (refusal !== undefined) throw refusal;
     return { providerMessageId: String(answer.headers['x-message-id'] ?? '') };
+  }
+
+  /** Asks what the key may do (https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions). */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    const headers = { authorization: this.#authorization };
+    const answer = await exchange(this.#agent, { method: 'GET', url: this.#scopesUrl, headers, signal });
+    if (answer.status === 403)
+      return { state: 'not_checkable', note: 'SendGrid knows the API key, and does not tell what it may do' };
+    const refusal = sendGridRefusal(answer, this.#clock.now());
+    if (refusal !== undefined) throw refusal;
+    const scopes = objectOf(answer.body)?.scopes;
+    if (Array.isArray(scopes) && !scopes.includes('mail.send'))
+      throw misconfigured('SendGrid knows the API key, but it has no permission to send mail (mail.send)');
+    return { state: 'ready', note: 'SendGrid takes the API key' };
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ import { sesRefusal } from './ses-refusal.ts';
 
 /** What of the SDK's request is sent. */
 interface SignedRequest {
+  readonly method: string;
   readonly protocol: string;
   readonly hostname: string;
   readonly port?: number | undefined;
@@ -23,12 +24,13 @@ type Handler = Extract<NonNullable<SESv2ClientConfig['requestHandler']>, { handl
  */
 export function sesHandler(dispatcher: Dispatcher, clock: Clock): Handler {
   const handle = async (request: SignedRequest, options?: { abortSignal?: unknown }) => {
-    const { protocol, hostname, port, path } = request;
+    const { method, protocol, hostname, port, path, body: sent } = request;
+    const isGet = method === 'GET';
     const answer = await exchange(dispatcher, {
+      ...(isGet && { method: 'GET' }),
       url: new URL(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`),
       headers: request.headers,
-      body:
-        typeof request.body === 'string' ? request.body : Buffer.from(request.body as Uint8Array).toString(),
+      ...(!isGet && { body: typeof sent === 'string' ? sent : Buffer.from(sent as Uint8Array).toString() }),
       signal: options?.abortSignal instanceof AbortSignal ? options.abortSignal : neverAborted,
     });
     const refusal = sesRefusal(answer, clock.now());

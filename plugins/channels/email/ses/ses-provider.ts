@@ -1,8 +1,15 @@
-import { SESv2Client, SendEmailCommand, type SendEmailCommandInput } from '@aws-sdk/client-sesv2';
+import {
+  GetAccountCommand,
+  SESv2Client,
+  SendEmailCommand,
+  type SendEmailCommandInput,
+} from '@aws-sdk/client-sesv2';
 import type { Clock } from '../../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
+  type CheckOptions,
   DeliveryError,
   type SendOptions,
   type SendReceipt,
@@ -10,7 +17,7 @@ import {
 import { headerMailbox, type Mailbox } from '../address.ts';
 import { apiAgent } from '../api-agent.ts';
 import { type Mail, mailOf } from '../mail.ts';
-import { credentials, later } from '../refusals.ts';
+import { credentials, later, misconfigured } from '../refusals.ts';
 import { sesHandler } from './ses-handler.ts';
 
 export interface SesSettings {
@@ -24,12 +31,16 @@ export interface SesSettings {
 export class SesProvider implements ChannelProvider {
   readonly channel = 'email';
   readonly name = 'ses';
+  /** What an account that has just left the sandbox is usually given; the account's own is in the SES console. */
+  readonly usualRate = 14;
   readonly #from: Mailbox;
-  readonly #agent = apiAgent();
+  readonly #agent: ReturnType<typeof apiAgent>;
   readonly #client: SESv2Client;
 
-  constructor(from: Mailbox, { region, apiKey, endpoint }: SesSettings, clock: Clock) {
+  /** @param connections that are kept at most; undefined: the usual number */
+  constructor(from: Mailbox, { region, apiKey, endpoint }: SesSettings, clock: Clock, connections?: number) {
     this.#from = from;
+    this.#agent = apiAgent(connections);
     this.#client = new SESv2Client({
       region,
       ...(endpoint !== undefined && { endpoint }),
@@ -48,6 +59,30 @@ export class SesProvider implements ChannelProvider {
       return { providerMessageId: MessageId ?? '' };
     } catch (error) {
       throw refusalOf(error, signal);
+    }
+  }
+
+  /** Asks how the account is (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetAccount.html). */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    try {
+      const { ProductionAccessEnabled, SendingEnabled } = await this.#client.send(new GetAccountCommand({}), {
+        abortSignal: signal,
+      });
+      if (SendingEnabled === false) throw misconfigured('SES takes the credentials, but sending is paused');
+      const sandbox =
+        ProductionAccessEnabled === false
+          ? "; the account is in SES's own sandbox, where only verified addresses get mail"
+          : '';
+      return { state: 'ready', note: `SES takes the credentials${sandbox}` };
+    } catch (error) {
+      const refusal = refusalOf(error, signal);
+      // a policy that allows nothing but sending is a good one
+      if (/\bAccessDeniedException\b/.test(refusal.message))
+        return {
+          state: 'not_checkable',
+          note: 'SES knows the credentials; they may not ask for the account (ses:GetAccount), which sending does not need',
+        };
+      throw refusal;
     }
   }
 

@@ -7,6 +7,8 @@ export interface SmtpConnection {
   readonly port: number;
   readonly tls: SmtpTls;
   readonly login: { readonly user: string; readonly pass: string } | undefined;
+  /** How many stay open at most; undefined: the usual number. */
+  readonly connections?: number | undefined;
   /** A root certificate (PEM) and the name to expect, for tests; NODE_EXTRA_CA_CERTS does it for a process. */
   readonly trust?: { readonly ca: string; readonly servername: string };
 }

@@ -2,6 +2,8 @@ import { createTransport } from 'nodemailer';
 import type {
   ChannelMessage,
   ChannelProvider,
+  Checked,
+  CheckOptions,
   SendOptions,
   SendReceipt,
 } from '../../../../src/core/channel.ts';
@@ -10,8 +12,9 @@ import { mailOf } from '../mail.ts';
 import type { SmtpConnection } from './connection.ts';
 import { smtpRefusal } from './smtp-refusal.ts';
 
-/** Connections that stay open, and mails that one of them carries before it is replaced: what servers commonly allow. */
-const pool = { pool: true, maxConnections: 5, maxMessages: 100, maxRequeues: 0 } as const;
+/** Mails that a connection carries before it is replaced, and connections that stay open: what servers commonly allow. */
+const pool = { pool: true, maxMessages: 100, maxRequeues: 0 } as const;
+const usualConnections = 5;
 
 /** In milliseconds. The dispatcher's own limit for an attempt (30 s) comes on top; these name what did not answer. */
 export interface SmtpTimeouts {
@@ -35,9 +38,11 @@ export class SmtpProvider implements ChannelProvider {
   readonly name = 'smtp';
   readonly #from: Mailbox;
   readonly #transport: ReturnType<typeof open>;
+  readonly #hasLogin: boolean;
 
   constructor(from: Mailbox, connection: SmtpConnection, timeouts: Partial<SmtpTimeouts> = {}) {
     this.#from = from;
+    this.#hasLogin = connection.login !== undefined;
     this.#transport = open(connection, { ...defaultTimeouts, ...timeouts });
   }
 
@@ -64,14 +69,28 @@ export class SmtpProvider implements ChannelProvider {
     return { providerMessageId: messageId };
   }
 
+  /** Connects, with TLS where it is due, logs in and leaves. */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    try {
+      await this.#transport.verify();
+    } catch (error) {
+      throw smtpRefusal(error, signal);
+    }
+    const note = this.#hasLogin
+      ? 'the mail server takes the login'
+      : 'the mail server answers; there is no login to prove';
+    return { state: 'ready', note };
+  }
+
   async close(): Promise<void> {
     this.#transport.close();
   }
 }
 
-function open({ host, port, tls, login, trust }: SmtpConnection, timeouts: SmtpTimeouts) {
+function open({ host, port, tls, login, trust, connections }: SmtpConnection, timeouts: SmtpTimeouts) {
   return createTransport({
     ...pool,
+    maxConnections: connections ?? usualConnections,
     ...timeouts,
     host,
     port,

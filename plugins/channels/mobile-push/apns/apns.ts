@@ -2,8 +2,11 @@ import type { Clock } from '../../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
+  type CheckOptions,
   codes,
   DeliveryError,
+  deadDestination,
   type SendOptions,
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
@@ -48,6 +51,10 @@ export class ApnsProvider implements ChannelProvider {
     this.#clock = clock;
   }
 
+  takes(destination: string): boolean {
+    return isApnsToken(destination);
+  }
+
   async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
     const { destination, content } = message;
     if (!isApnsToken(destination))
@@ -75,6 +82,26 @@ export class ApnsProvider implements ChannelProvider {
     if (refusal !== undefined) throw refusal;
     const id = answer.headers['apns-id'];
     return { providerMessageId: typeof id === 'string' ? id : '' };
+  }
+
+  /**
+   * Sends a silent push to a token that no device has: Apple looks at the key first, and has no other call that tells whether it is
+   * taken.
+   */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    const headers = {
+      ':path': `${this.#path}${'0'.repeat(64)}`,
+      'apns-topic': this.#topic,
+      'apns-push-type': 'background',
+      'apns-priority': '5',
+      'apns-expiration': '0',
+      'content-type': 'application/json',
+    };
+    const body = '{"aps":{"content-available":1}}';
+    const answer = await this.#post(headers, body, this.#token.get(), signal);
+    const refusal = apnsRefusal(answer, this.#clock.now());
+    if (refusal !== undefined && !deadDestination.has(refusal.code)) throw refusal;
+    return { state: 'ready', note: 'APNs takes the key; the topic shows with the first push' };
   }
 
   async close(): Promise<void> {

@@ -3,13 +3,15 @@ import type { Clock } from '../../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
   type ChannelProvider,
+  type Checked,
+  type CheckOptions,
   codes,
   DeliveryError,
   type SendOptions,
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
-import { exchange } from '../../http/exchange.ts';
-import type { OpenProvider } from '../../open.ts';
+import { type Answer, exchange } from '../../http/exchange.ts';
+import { connectionsFor, type OpenProvider } from '../../open.ts';
 import { isApnsToken } from '../apns-token.ts';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
 import { fcmMessage } from './message.ts';
@@ -23,7 +25,7 @@ export interface FcmSettings {
 }
 
 const googleEndpoint = 'https://fcm.googleapis.com';
-const connections = 16;
+const usualConnections = 16;
 
 /**
  * Firebase Cloud Messaging, HTTP v1 (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages). The destination is a
@@ -37,27 +39,47 @@ export class FcmProvider implements ChannelProvider {
   readonly #tokens: AccessTokens;
   readonly #clock: Clock;
 
-  constructor({ credentials, projectId, endpoint = googleEndpoint }: FcmSettings, clock: Clock) {
+  /** @param connections that are kept at most */
+  constructor(
+    { credentials, projectId, endpoint = googleEndpoint }: FcmSettings,
+    clock: Clock,
+    connections = usualConnections,
+  ) {
     this.#url = new URL(`${endpoint}/v1/projects/${encodeURIComponent(projectId)}/messages:send`);
     this.#http = new Agent({ connections, allowH2: false, connect: { timeout: 5_000 } });
     this.#tokens = new AccessTokens(credentials, this.#http, clock);
     this.#clock = clock;
   }
 
+  takes(destination: string): boolean {
+    return !isApnsToken(destination);
+  }
+
   async send({ destination, content }: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
     const token = registrationToken(destination);
+    const answer = await this.#post(fcmMessage(token, content, this.#clock.now()), signal);
+    return { providerMessageId: /"name"\s*:\s*"([^"]+)"/.exec(answer.body)?.[1] ?? '' };
+  }
+
+  /** Asks for an access token, and with it for a message that FCM only looks at (`validate_only`). */
+  async check({ signal }: CheckOptions): Promise<Checked> {
+    await this.#post({ validate_only: true, message: { topic: 'notify-check' } }, signal);
+    return { state: 'ready', note: 'FCM takes the service account for this project' };
+  }
+
+  async #post(body: object, signal: AbortSignal): Promise<Answer> {
     const access = await this.#tokens.get(signal);
     const answer = await exchange(this.#http, {
       url: this.#url,
       headers: { authorization: `Bearer ${access}`, 'content-type': 'application/json' },
-      body: JSON.stringify(fcmMessage(token, content, this.#clock.now())),
+      body: JSON.stringify(body),
       signal,
     });
     // revoked: the next attempt asks for another one
     if (answer.status === 401) this.#tokens.drop(access);
     const refusal = fcmRefusal(answer, this.#clock.now());
     if (refusal !== undefined) throw refusal;
-    return { providerMessageId: /"name"\s*:\s*"([^"]+)"/.exec(answer.body)?.[1] ?? '' };
+    return answer;
   }
 
   async close(): Promise<void> {
@@ -73,7 +95,8 @@ function registrationToken(destination: string): string {
   });
 }
 
-export const openFcm: OpenProvider = async ({ ambient }, { mobilePush: { fcm } }) => {
+export const openFcm: OpenProvider = async ({ ambient }, config) => {
+  const { fcm } = config.mobilePush;
   if (fcm === undefined) throw new Error('NOTIFY_FCM_CREDENTIALS_JSON is not set');
-  return new FcmProvider(fcm, ambient.clock);
+  return new FcmProvider(fcm, ambient.clock, connectionsFor(config, 'mobile_push', 'fcm'));
 };

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import pg from 'pg';
 import type { PostgresStore } from '../../../../plugins/store/postgres/postgres-store.ts';
+import { publicError } from '../../../../src/core/errors.ts';
 import type { CreateOutcome, NewNotification, StoredOutcome } from '../../../../src/core/store.ts';
 import { at, Ground, parallel } from '../../../conformance/store/ground.ts';
 import { fakeAmbient } from '../../../support/ambient.ts';
@@ -149,6 +151,35 @@ describe('a batch', { skip }, () => {
     assert.match(refused.error.message, /cannot be stored/);
     assert.doesNotMatch(String(refused.error.cause), /here/);
     assert.equal((await ground.store.inboxSummary(owner)).unreadCount, 4);
+  });
+
+  it('fails the rows of users whom another transaction keeps locked, and stores the others', async (t) => {
+    const { stores, ground, dsn } = await instances(1, t);
+    const { tenantId } = ground.user();
+    const [held, free, later] = ['held', 'free', 'new'].map((userId) => ({ tenantId, userId }));
+    assert.ok(held && free && later);
+    await ground.create(ground.draft(held), ground.draft(free));
+    const holder = new pg.Client(dsn);
+    await holder.connect();
+    t.after(() => holder.end());
+    await holder.query(`BEGIN; SELECT FROM notify.users WHERE user_id = 'held' FOR UPDATE`);
+    const calls = [
+      [ground.draft(free)],
+      [ground.draft(free), ground.draft(held), ground.draft(later)],
+      [ground.draft(held)],
+    ];
+    const outcomes = await Promise.all(calls.map((call) => at(stores, 0).createNotifications(call)));
+    const shape = outcomes.map((call) =>
+      call.map((outcome) => ('error' in outcome ? publicError(outcome.error).code : outcome.created)),
+    );
+    assert.deepEqual(shape, [[true], [true, 'unavailable', true], ['unavailable']]);
+    await holder.query('COMMIT');
+    assert.equal((await ground.store.inboxSummary(free)).unreadCount, 3);
+    assert.equal((await ground.store.inboxSummary(held)).unreadCount, 1);
+    assert.deepEqual(
+      (await ground.create(ground.draft(held))).map(({ notification }) => notification.position),
+      [2],
+    );
   });
 
   it('of more rows than one transaction takes is stored in its order', async (t) => {
