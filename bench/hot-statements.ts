@@ -104,6 +104,12 @@ export async function exercise(dsn: string): Promise<Statement[]> {
     ...refs.slice(0, 1).map((ref) => ({ ...outcome, ...ref, leaseToken: lease.token })),
   ]);
   const atMs = BigInt(system.clock.now());
+  const receipt = { provider: 'ses', reason: '', detail: '', dead: undefined, atMs } as const;
+  await store.recordReceipts(
+    refs
+      .slice(0, 1)
+      .map((ref) => ({ ...ref, ...receipt, channel: 'email' as const, kind: 'arrived' as const })),
+  );
   await store.changeInbox(owner, { kind: 'read', id: item.id, atMs });
   await store.changeInbox(owner, { kind: 'seen_up_to', position: 50 });
   await store.changeInbox(owner, { kind: 'read_up_to', position: 50, atMs });

@@ -6,6 +6,7 @@ import { benchLive } from './live.ts';
 import { benchNotify } from './notify.ts';
 import { benchOutbox } from './outbox.ts';
 import { benchPostgres } from './postgres.ts';
+import { benchProviders } from './providers.ts';
 import { benchStreams } from './streams.ts';
 
 /** Every benchmark, or those that the command line names; prints a table for bench/README.md. */
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   notify: benchNotify,
   outbox: benchOutbox,
   postgres: benchPostgres,
+  providers: benchProviders,
   streams: benchStreams,
 };
 

@@ -155,7 +155,7 @@ export const deliveries = notify.table(
     dueAtMs: ms('due_at_ms'),
     /** Its horizon counts from here. */
     firstDueAtMs: ms('first_due_at_ms'),
-    /** Who attempts it; with a due time in the past its holder died. */
+    /** Who attempts it; with a due time in the past its holder died, and without one a receipt was faster than its outcome. */
     leaseToken: uuid('lease_token'),
     /** Leases that ran out without an outcome. */
     crashes: integer('crashes').notNull().default(0),
@@ -164,6 +164,10 @@ export const deliveries = notify.table(
     providerMessageId: text('provider_message_id').notNull().default(''),
     deliveredAtMs: ms('delivered_at_ms'),
     ackAtMs: ms('ack_at_ms'),
+    openedAtMs: ms('opened_at_ms'),
+    clickedAtMs: ms('clicked_at_ms'),
+    /** The receipts that changed something, as they came, as JSON: [ms, provider, kind, reason, detail]. */
+    receiptLog: words('receipt_log').notNull().default([]),
     createdAtMs: ms('created_at_ms').notNull(),
     updatedAtMs: ms('updated_at_ms').notNull(),
   },
@@ -200,5 +204,49 @@ export const devices = notify.table(
     primaryKey({ columns: [t.tenantId, t.userId, t.deviceType, t.deviceId] }),
     // who has a token: it belongs to one device of a tenant
     uniqueIndex('devices_token').on(t.tenantId, t.tokenHash),
+  ],
+);
+
+/** One row per user of whom something is known beside their inbox. */
+export const recipients = notify.table(
+  'recipients',
+  {
+    tenantId: key('tenant_id').notNull(),
+    userId: key('user_id').notNull(),
+    /** JSON: address by channel. */
+    addresses: text('addresses').notNull(),
+    locale: text('locale').notNull(),
+    timeZone: text('time_zone').notNull(),
+    /** JSON as the producer wrote it: jsonb would change it. */
+    attributes: text('attributes'),
+    updatedAtMs: ms('updated_at_ms').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.userId] })],
+);
+
+/**
+ * One row per address that was ever found dead. One that was set again stays, without its text, so that a late report of what
+ * happened before does not mark it anew.
+ */
+export const deadAddresses = notify.table(
+  'dead_addresses',
+  {
+    tenantId: key('tenant_id').notNull(),
+    channel: key('channel').notNull(),
+    /** SHA-256 of what spellings of the address have in common; an address may be longer than an index entry. */
+    hash: bytes('hash').notNull(),
+    address: text('address').notNull(),
+    reason: text('reason').notNull(),
+    deadAtMs: ms('dead_at_ms').notNull(),
+    /** Since when it is alive again; null: it is dead. */
+    revivedAtMs: ms('revived_at_ms'),
+  },
+  (t) => [
+    // whether an address is dead
+    primaryKey({ columns: [t.tenantId, t.channel, t.hash] }),
+    // the latest marks of a tenant: listDeadAddresses
+    index('dead_addresses_latest')
+      .on(t.tenantId, t.deadAtMs, t.channel, t.hash)
+      .where(sql`revived_at_ms IS NULL`),
   ],
 );

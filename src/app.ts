@@ -26,6 +26,8 @@ import liveHub from '../plugins/live-hub/index.ts';
 import metrics from '../plugins/metrics/index.ts';
 import notifier from '../plugins/notifier/index.ts';
 import pressure, { defaultPressureLimits, type PressureLimits } from '../plugins/pressure/index.ts';
+import receipts from '../plugins/receipts/index.ts';
+import recipients from '../plugins/recipients/index.ts';
 import store, { type OpenStore, storeDrivers, storeRegistry } from '../plugins/store/index.ts';
 import webhookKeys from '../plugins/webhook-keys/index.ts';
 import devDeliveries from '../routes/dev/deliveries.ts';
@@ -35,6 +37,7 @@ import events from '../routes/events/index.ts';
 import health, { type Readiness } from '../routes/health/index.ts';
 import metricsRoute from '../routes/metrics/index.ts';
 import playground from '../routes/playground/index.ts';
+import receiptsRoute from '../routes/receipts/index.ts';
 import rpc from '../routes/rpc/index.ts';
 import { deliveryService } from '../routes/rpc/services/delivery.ts';
 import { inboxService } from '../routes/rpc/services/inbox.ts';
@@ -59,7 +62,7 @@ export const built: Built = {
   providers: Object.fromEntries(
     Object.entries(channelProviders).map(([channel, providers]) => [channel, Object.keys(providers)]),
   ),
-  features: ['plugins', 'redis', 'retry', 'sandbox', 'send_rates', 'webhook'],
+  features: ['http_providers', 'plugins', 'redis', 'retry', 'sandbox', 'send_rates', 'webhook'],
 };
 
 /** What tests and embedders may replace. */
@@ -125,7 +128,11 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   try {
     const listener = async (limits?: PressureLimits): Promise<FastifyInstance> => {
       const app = create({
-        serverFactory: http1AndHttp2({ lingerTimeoutMs: stop.lingerTimeoutMs, ...overrides.listener }),
+        serverFactory: http1AndHttp2({
+          lingerTimeoutMs: stop.lingerTimeoutMs,
+          arrivalTimeoutMs: stop.arrivalTimeoutMs,
+          ...overrides.listener,
+        }),
         clientErrorHandler: answerConnectionError,
         frameworkErrors: answerFrameworkError,
         return503OnClosing: false, // a browser's EventSource would stop for ever
@@ -148,6 +155,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       services: [notificationClient(client, streams), inboxService(client, push)],
     });
     await client.register(events, streams);
+    await client.register(receiptsRoute);
 
     const internal = await listener(limits);
     await internal.register(rpc, {
@@ -216,6 +224,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /**
  * How long the steps of a stop may wait for peers, one after the other: streams end, their readers take the end (and those that do
  * not are cut, in half that time), connections close. A quarter of the time at most for each, so that one is left for the resources.
+ * Requests that are still arriving get half of one, since the ops port waits for its own at the very end.
  */
 function stopShares(shutdownTimeoutMs: number) {
   const quarterMs = shutdownTimeoutMs / 4;
@@ -223,6 +232,7 @@ function stopShares(shutdownTimeoutMs: number) {
     drainWindowMs: Math.min(5_000, quarterMs),
     finishTimeoutMs: Math.min(2_000, quarterMs),
     lingerTimeoutMs: Math.min(2_000, quarterMs),
+    arrivalTimeoutMs: Math.min(2_000, quarterMs / 2),
   };
 }
 
@@ -259,8 +269,10 @@ async function buildCore(
     await core.register(dispatcher, { config, settings: overrides.dispatcher });
     await core.register(notifier, { config });
     await core.register(deliveries);
+    await core.register(receipts);
     await core.register(inbox);
     await core.register(devices);
+    await core.register(recipients);
     await core.ready();
     return core;
   } catch (error) {
@@ -310,8 +322,10 @@ const shared = [
   'webhookKeys',
   'notifier',
   'deliveries',
+  'receipts',
   'inbox',
   'devices',
+  'recipients',
 ] as const satisfies readonly (keyof FastifyInstance)[];
 
 function share(core: FastifyInstance, listener: FastifyInstance): void {

@@ -6,7 +6,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Built, type Choices, choosing, type Read, type Refuse, readChoices } from './config/choices.ts';
 import { checkRules } from './config/rules.ts';
-import { type Config, type ConfigDraft, schema, testProvider, variableNames } from './config/schema.ts';
+import {
+  type Config,
+  type ConfigDraft,
+  httpVariablePrefix,
+  schema,
+  testProvider,
+  variableNames,
+} from './config/schema.ts';
 import {
   type Block,
   type Choice,
@@ -73,10 +80,16 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>, b
   });
   if (violations.length > 0) throw new ConfigError(violations);
 
-  const unknownVariables = Object.keys(env)
+  const unknown = Object.keys(env)
     .filter((name) => name.startsWith('NOTIFY_') && !variableNames.has(name) && read(name) !== undefined)
     .sort();
-  return { ...(values as Config), unknownVariables };
+  const hasFile = (values as Config).httpProvidersFile !== undefined;
+  const isHttp = (name: string) => hasFile && name.startsWith(httpVariablePrefix);
+  return {
+    ...(values as Config),
+    unknownVariables: unknown.filter((name) => !isHttp(name)),
+    httpVariables: Object.fromEntries(unknown.filter(isHttp).map((name) => [name, env[name] ?? ''])),
+  };
 }
 
 interface Context {

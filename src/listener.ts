@@ -22,6 +22,8 @@ export interface ListenerLimits {
   readonly silentPeersMs: number;
   /** A peer that keeps an HTTP/2 connection open after this side has closed it is cut off. */
   readonly lingerTimeoutMs: number;
+  /** A request that has not arrived as a whole so long after a stop has begun is cut off: a peer that stalls must not hold it up. */
+  readonly arrivalTimeoutMs: number;
   /** Streams of one HTTP/2 connection at once. */
   readonly maxConcurrentStreams: number;
 }
@@ -35,6 +37,7 @@ const defaultLimits: ListenerLimits = {
   tcpKeepAliveMs: 10_000,
   silentPeersMs: 15_000,
   lingerTimeoutMs: 2_000,
+  arrivalTimeoutMs: 2_000,
   maxConcurrentStreams: 1_000,
 };
 
@@ -49,7 +52,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
     ...defaultLimits,
     ...limits,
   };
-  const { lingerTimeoutMs, maxConcurrentStreams, tcpKeepAliveMs, silentPeersMs } = others;
+  const { lingerTimeoutMs, arrivalTimeoutMs, maxConcurrentStreams, tcpKeepAliveMs, silentPeersMs } = others;
   return (handler) => {
     const h1 = http.createServer(
       {
@@ -77,16 +80,22 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
       yield* http2Sockets;
     });
     h1.once('close', () => silentPeers.close());
+    const arriving = new Set<http2.ServerHttp2Stream>();
+    const cutOff = (stream: http2.ServerHttp2Stream) => {
+      if (stream.state.remoteClose !== 1) stream.close(http2.constants.NGHTTP2_CANCEL);
+    };
     h2.on('session', (session) => {
       sessions.add(session);
       session.once('close', () => sessions.delete(session));
     });
     h2.on('stream', (stream, _headers, flags) => {
       if ((flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0) return; // it has no body
-      const late = setTimeout(() => {
-        if (stream.state.remoteClose !== 1) stream.close(http2.constants.NGHTTP2_CANCEL);
-      }, requestTimeoutMs);
-      stream.once('close', () => clearTimeout(late));
+      const late = setTimeout(() => cutOff(stream), requestTimeoutMs);
+      arriving.add(stream);
+      stream.once('close', () => {
+        clearTimeout(late);
+        arriving.delete(stream);
+      });
     });
 
     const serveHttp1 = h1.listeners('connection')[0] as (socket: Socket) => void;
@@ -141,7 +150,14 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
         for (const socket of sniffing) socket.destroy();
         connections.closeIdle();
         const reap = setInterval(() => connections.closeIdle(), 50).unref();
-        h1.once('close', () => clearInterval(reap));
+        const late = setTimeout(() => {
+          connections.closeArriving();
+          for (const stream of arriving) cutOff(stream);
+        }, arrivalTimeoutMs).unref();
+        h1.once('close', () => {
+          clearInterval(reap);
+          clearTimeout(late);
+        });
       },
       closeAllConnections() {
         closeAll();

@@ -16,10 +16,13 @@ const words: Readonly<Record<string, string>> = {
 /**
  * JSON lines with `time` (RFC 3339), `level` in words and `msg`, which existing pipelines parse. Written in batches off
  * the hot path; `flush` writes what waits, at once.
- * @param destination a file descriptor or a path
+ * @param destination stdout, unless something else is given
  */
-export function createLogger(level: Config['log']['level'], destination: string | number = 1) {
-  const stream = batched(pino.destination({ dest: destination, sync: false }));
+export function createLogger(
+  level: Config['log']['level'],
+  destination = pino.destination({ dest: 1, sync: false }),
+) {
+  const stream = batched(destination);
   const logger = pino(
     {
       level,

@@ -24,7 +24,7 @@ const everything: Built = {
     whatsapp: ['twilio', 'meta'],
     web_push: ['vapid'],
     mobile_push: ['fcm', 'apns'],
-    chat: ['slack', 'discord'],
+    chat: ['slack', 'discord', 'teams', 'telegram', 'ntfy', 'gotify', 'apprise'],
   },
   features,
 };
@@ -229,6 +229,7 @@ describe('defaults', () => {
       email: undefined,
       sms: { twilio: undefined, sns: undefined, acs: undefined },
       whatsapp: { twilio: undefined, meta: undefined },
+      chat: { slack: undefined, telegram: undefined, ntfy: undefined, gotify: undefined, apprise: undefined },
       webPush: { vapid: undefined },
       mobilePush: { fcm: undefined, apns: undefined },
       webhook: { secrets: undefined },
@@ -264,6 +265,7 @@ describe('defaults', () => {
       templatesDir: undefined,
       redisUrl: undefined,
       unknownVariables: [],
+      httpVariables: {},
     });
   });
 
@@ -295,7 +297,9 @@ describe('variables', () => {
       WEBPUSH_RATE MOBILEPUSH_RATE WEBHOOK_RATE CHAT_RATE RETENTION_READ RETENTION_UNREAD
       RETENTION_DELIVERIES LIVE_END_AT_TOKEN_EXPIRY CHAT_PROVIDER HTTP_PROVIDERS CONSOLE WORKERS
       TEMPLATES_DIR AUTH_JWT_REQUIRE_EXP AUTH_ALLOW_WEAK_SECRET AUTH_JWKS_URL AUTH_JWT_SECRET_PREVIOUS
-      INTERNAL_TOKEN_PREVIOUS PLUGINS ENTDB_TLS ENTDB_API_KEY`;
+      INTERNAL_TOKEN_PREVIOUS PLUGINS ENTDB_TLS ENTDB_API_KEY CHAT_TOKEN CHAT_ENDPOINT CHAT_SLACK_TOKEN CHAT_SLACK_ENDPOINT
+      CHAT_TELEGRAM_TOKEN CHAT_TELEGRAM_ENDPOINT CHAT_NTFY_TOKEN CHAT_NTFY_ENDPOINT CHAT_GOTIFY_ENDPOINT CHAT_APPRISE_ENDPOINT
+      SES_TOPIC_ARN SENDGRID_WEBHOOK_KEY`;
     const expected = contract
       .trim()
       .split(/\s+/)
@@ -764,6 +768,39 @@ describe('stores', () => {
 describe('providers', () => {
   const from = { NOTIFY_EMAIL_FROM: 'Notify <notify@shop.example>' };
 
+  it('say who may tell of their deliveries', () => {
+    const ses = { ...from, NOTIFY_EMAIL_PROVIDER: 'ses', NOTIFY_EMAIL_REGION: 'eu-west-1' };
+    const arns = [
+      'arn:aws:sns:eu-west-1:123456789012:ses-events',
+      'arn:aws-us-gov:sns:us-gov-west-1:123456789012:b_1',
+    ];
+    assert.deepEqual(parse({ ...ses, NOTIFY_SES_TOPIC_ARN: arns.join(', ') }).email?.ses?.topicArns, arns);
+    for (const wrong of [
+      'ses-events',
+      'arn:aws:sqs:eu-west-1:123456789012:x',
+      'arn:aws:sns:x.evil.test/:123456789012:x',
+    ])
+      onlyViolation(
+        { ...ses, NOTIFY_SES_TOPIC_ARN: wrong },
+        'NOTIFY_SES_TOPIC_ARN',
+        /is no topic; write for example arn:/,
+      );
+    const sendgrid = { ...from, NOTIFY_EMAIL_PROVIDER: 'sendgrid', NOTIFY_EMAIL_API_KEY: 'k' };
+    const key = (namedCurve: string) =>
+      generateKeyPairSync('ec', { namedCurve })
+        .publicKey.export({ format: 'der', type: 'spki' })
+        .toString('base64');
+    const keys = [key('P-256'), key('P-256')];
+    const { email } = parse({ ...sendgrid, NOTIFY_SENDGRID_WEBHOOK_KEY: keys.join(',') });
+    assert.deepEqual(email?.sendgrid?.webhookKeys, keys);
+    for (const wrong of ['key', key('P-384')])
+      onlyViolation(
+        { ...sendgrid, NOTIFY_SENDGRID_WEBHOOK_KEY: wrong },
+        'NOTIFY_SENDGRID_WEBHOOK_KEY',
+        /verification key that SendGrid shows/,
+      );
+  });
+
   it('are lists of names in lower case, and none is no name', () => {
     const env = {
       ...from,
@@ -779,8 +816,8 @@ describe('providers', () => {
       from: 'Notify <notify@shop.example>',
       emailservice: undefined,
       smtp: undefined,
-      ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined },
-      sendgrid: { apiKey: 'SG.k', endpoint: 'https://api.eu.sendgrid.com' },
+      ses: { region: 'eu-west-1', apiKey: 'id:k', endpoint: undefined, topicArns: undefined },
+      sendgrid: { apiKey: 'SG.k', endpoint: 'https://api.eu.sendgrid.com', webhookKeys: undefined },
       acs: undefined,
     });
     onlyViolation({ NOTIFY_CHAT_PROVIDER: 'slack,slack' }, 'NOTIFY_CHAT_PROVIDER', /"slack" is named twice/);
@@ -846,13 +883,38 @@ describe('providers', () => {
 
     const file = { NOTIFY_HTTP_PROVIDERS: '/etc/notify/http.json' };
     assert.deepEqual(parse({ ...file, NOTIFY_CHAT_PROVIDER: 'zulip' }).providers.chat, ['zulip']);
-    onlyViolation({ ...file, NOTIFY_SMS_PROVIDER: 'zulip' }, 'NOTIFY_SMS_PROVIDER', /not known/);
+    assert.deepEqual(parse({ ...file, NOTIFY_SMS_PROVIDER: 'Acme' }).providers.sms, ['acme']);
+    onlyViolation({ ...file, NOTIFY_WEBPUSH_PROVIDER: 'zulip' }, 'NOTIFY_WEBPUSH_PROVIDER', /not known/);
+  });
+
+  it('of a file read the variables that begin with NOTIFY_HTTP_, and no other', () => {
+    const own = { NOTIFY_HTTP_ACME_TOKEN: ' t ', NOTIFY_HTTP_EMPTY: '', NOTIFY_HTTPX: 'x', ACME: 'x' };
+    const config = parse({ ...own, NOTIFY_HTTP_PROVIDERS: '/etc/notify/http.json', NOTIFY_CHAT_TOKEN: 'x' });
+    assert.deepEqual(config.httpVariables, { NOTIFY_HTTP_ACME_TOKEN: ' t ' });
+    assert.deepEqual(config.unknownVariables, ['NOTIFY_HTTPX']);
+    assert.deepEqual(parse(own).unknownVariables, ['NOTIFY_HTTPX', 'NOTIFY_HTTP_ACME_TOKEN']);
+    assert.deepEqual(parse(own).httpVariables, {});
+  });
+
+  it('chat: a token or a server where one is needed', () => {
+    const missing = (provider: string) => Object.keys(violations({ NOTIFY_CHAT_PROVIDER: provider }));
+    assert.deepEqual(missing('telegram'), ['NOTIFY_CHAT_TOKEN']);
+    for (const provider of ['gotify', 'apprise'])
+      assert.deepEqual(missing(provider), ['NOTIFY_CHAT_ENDPOINT']);
+    for (const provider of ['slack', 'discord', 'teams', 'ntfy']) parse({ NOTIFY_CHAT_PROVIDER: provider });
+    const env = { NOTIFY_CHAT_TOKEN: 'xoxb-1', NOTIFY_CHAT_ENDPOINT: 'https://slack.example/api/' };
+    assert.deepEqual(parse({ NOTIFY_CHAT_PROVIDER: 'slack', ...env }).chat.slack, {
+      token: 'xoxb-1',
+      endpoint: 'https://slack.example/api',
+    });
   });
 
   it('that are not chosen are not looked at', () => {
     const env = Object.fromEntries(
       [...variableNames]
-        .filter((name) => /_(EMAIL|SMS|WHATSAPP|WEBPUSH|FCM|APNS)_/.test(name) && !name.endsWith('_PROVIDER'))
+        .filter(
+          (name) => /_(EMAIL|SMS|WHATSAPP|CHAT|WEBPUSH|FCM|APNS)_/.test(name) && !name.endsWith('_PROVIDER'),
+        )
         .map((name) => [name, '!']),
     );
     assert.ok(Object.keys(env).length > 30);

@@ -7,7 +7,7 @@ import { before, describe, it, type TestContext } from 'node:test';
 import { EventSource } from 'eventsource';
 import { maxMessageBytes } from '../routes/rpc/protocol/request-body.ts';
 import { built } from '../src/app.ts';
-import { schema } from '../src/config/schema.ts';
+import { httpVariablePrefix, schema } from '../src/config/schema.ts';
 import { isBlock, isVariable, type Settings, type Variable } from '../src/config/variable.ts';
 import { ConfigError, parseConfig, variableNames } from '../src/config.ts';
 import { type ErrorCode, errorCodes } from '../src/core/errors.ts';
@@ -152,7 +152,12 @@ describe('docs/configuration.md', () => {
       // db:import has a variable of its own
       const ofTools = read('src/import.ts');
       assert.deepEqual(
-        named.filter((name) => !variableNames.has(name) && !ofTools.includes(`named('${name}')`)),
+        named.filter(
+          (name) =>
+            !variableNames.has(name) &&
+            !name.startsWith(httpVariablePrefix) &&
+            !ofTools.includes(`named('${name}')`),
+        ),
         [],
       );
     });
@@ -197,6 +202,7 @@ describe('docs/api.md', () => {
       actions: '`actions`',
       usersPerCall: '`user_ids`',
       requestsPerBatch: '`requests`',
+      recipientsPerCall: '`recipients`',
     };
     const table = rows(section(api, '## Limits'));
     const told = (start: string) => table.find(([name]) => name?.startsWith(start))?.[1] ?? `no row ${start}`;
@@ -360,6 +366,34 @@ describe('docs/live.md', () => {
       };
       await call(service.url.internal, procedures.notify, letter);
       await shows('letter* second first', 0);
+    });
+
+    it('fetches once more what changed while an answer was on its way', async (t) => {
+      const service = await serve(t);
+      await service.notify('alice', { title: 'first' });
+      const { shows } = openPage(service);
+      await shows('first*', 1);
+      await eventually('the stream', async () => (await service.metric('notify_live_connections')) === 1);
+      const { fetch } = globalThis;
+      let fetched = 0;
+      let release = () => {};
+      t.mock.method(globalThis, 'fetch', async (...given: Parameters<typeof fetch>) => {
+        const answer = await fetch(...given);
+        if (!String(given[0]).endsWith('GetNotifications')) return answer;
+        fetched += 1;
+        if (fetched === 1)
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+        return answer;
+      });
+      await service.as('alice', 'MarkSeen', { upToPosition: String(2n ** 62n) });
+      await eventually('it fetches', () => fetched === 1);
+      await service.as('alice', 'MarkAllRead', {});
+      await shows('first', 0);
+      release();
+      await eventually('it fetches again', () => fetched === 2);
+      await shows('first', 0);
     });
 
     it('recovers from a restart that lost everything', async (t) => {

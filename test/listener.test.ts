@@ -435,6 +435,39 @@ describe('a graceful close', () => {
     await Promise.all([silent.closed(), refused.closed()]);
   });
 
+  it('does not wait long for requests that are still arriving', async (t) => {
+    const service = await build(t, {}, limits({ arrivalTimeoutMs: 200 }));
+    const post = `POST /${procedures.getNotifications} HTTP/1.1\r\nhost: test\r\n`;
+    const long = 'content-type: application/json\r\ncontent-length: 100\r\n';
+    const raw = [
+      { port: service.ports.client, text: post },
+      {
+        port: service.ports.client,
+        text: `${post}authorization: ${as('alice').authorization}\r\n${long}\r\n{`,
+      },
+      { port: service.ports.ops, text: 'GET /metr' },
+    ].map(({ port, text }) => {
+      const connection = connect(t, port);
+      connection.socket.write(text);
+      return connection;
+    });
+    const session = http2.connect(service.url.client).on('error', () => {});
+    t.after(() => session.destroy());
+    const half = session.request({
+      ':method': 'POST',
+      ':path': `/${procedures.getNotifications}`,
+      'content-type': 'application/json',
+      ...as('alice'),
+    });
+    half.on('error', () => {}).write('{');
+    await isWell(service);
+    const started = performance.now();
+    await service.close();
+    assert.ok(performance.now() - started < 3_000);
+    await Promise.all(raw.map((connection) => connection.closed()));
+    await eventually('the half request is closed', () => half.destroyed);
+  });
+
   it('does not wait for a peer that keeps its HTTP/2 connection open all the same', async (t) => {
     const service = await build(t, {}, limits({ lingerTimeoutMs: 100 }));
     const raw = connect(t, service.ports.client, { allowHalfOpen: true });

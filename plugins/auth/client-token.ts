@@ -40,10 +40,10 @@ const refused = (message: string, cause?: unknown): NotifyError =>
   new NotifyError('unauthenticated', message, { cause });
 
 function devPrincipal(token: string): Principal {
-  const [scheme, userId, tenantId, ...email] = token.split(':');
-  if (scheme !== 'dev' || !isName(userId) || !isName(tenantId))
+  const [scheme, userId, tenantId, email, ...more] = token.split(':');
+  if (scheme !== 'dev' || !isName(userId) || !isName(tenantId) || more.length > 0)
     throw refused('in dev mode the token is dev:<user>:<tenant>, optionally with :<email>');
-  return { userId, tenantId, email: email.join(':') || undefined, expiresAtMs: undefined };
+  return { userId, tenantId, email: email || undefined, expiresAtMs: undefined };
 }
 
 function verified(token: string, verifiers: readonly ((token: string) => unknown)[]): Claims {

@@ -2,6 +2,8 @@ import fp from 'fastify-plugin';
 import type { Config } from '../../src/config.ts';
 import type { ChannelProvider, Providers } from '../../src/core/channel.ts';
 import type { Channel } from '../../src/core/glossary.ts';
+import type { ReceiptReader } from '../../src/core/receipts/reader.ts';
+import type { ReceiptReaders } from '../../src/core/receipts/receipts.ts';
 import { lazy, type OpenProvider } from './open.ts';
 import { sandboxing } from './sandbox/index.ts';
 import { testProvider } from './test/provider.ts';
@@ -36,8 +38,24 @@ export const channelProviders: Readonly<Partial<Record<Channel, Readonly<Record<
   webhook: {
     webhook: async (app, config) => (await import('./webhook/standard.ts')).openWebhook(app, config),
   },
-  chat: { test: testProvider('chat') },
+  chat: {
+    apprise: preset('openApprise'),
+    discord: preset('openDiscord'),
+    gotify: preset('openGotify'),
+    ntfy: preset('openNtfy'),
+    slack: preset('openSlack'),
+    teams: preset('openTeams'),
+    telegram: preset('openTelegram'),
+    test: testProvider('chat'),
+  },
 };
+
+type Presets = typeof import('./http-api/presets.ts');
+
+/** A provider that is a definition of the one that speaks HTTP. */
+function preset(open: Exclude<keyof Presets, 'presetProvider'>): OpenProvider {
+  return async (app, config) => (await import('./http-api/presets.ts'))[open](app, config);
+}
 
 /** Providers by channel and name, as the table above and modules fill it. */
 export type ProviderTable = Map<Channel, Map<string, OpenProvider>>;
@@ -46,6 +64,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The active providers of each channel that has some, in the order in which the configuration names them. */
     providers: Providers;
+    /** Who knows the receipts of those that are opened. */
+    receiptReaders: ReceiptReaders;
     /** Adds a provider that a channel's NOTIFY_…_PROVIDER may name. For modules of NOTIFY_PLUGINS. */
     registerProvider(channel: Channel, name: string, open: OpenProvider): void;
   }
@@ -66,8 +86,13 @@ export const providerRegistry = fp<{ table: ProviderTable }>(
 /** The providers that the configuration names. */
 export default fp<{ config: Config; table: ProviderTable }>(
   async (app, { config, table }) => {
+    if (config.httpProvidersFile !== undefined) {
+      const { registerHttpProviders } = await import('./http-api/register.ts');
+      await registerHttpProviders(app, config, (channel, name) => table.get(channel)?.has(name) ?? false);
+    }
     const active = new Map<Channel, readonly ChannelProvider[]>();
     const sandboxed = sandboxing(app, config);
+    const readers = new Map<string, ReceiptReader[]>();
     // no variable names the webhook channel's provider: its secret switches it on
     const webhook = config.webhook.secrets === undefined ? [] : ['webhook'];
     const chosen = Object.entries({ ...config.providers, webhook }) as [Channel, readonly string[]][];
@@ -81,11 +106,15 @@ export default fp<{ config: Config; table: ProviderTable }>(
         }
         const provider = await open(app, config);
         app.addHook('onClose', () => provider.close?.());
-        opened.push(sandboxed(provider));
+        const usable = sandboxed(provider);
+        opened.push(usable);
+        const { receipts } = usable;
+        if (receipts) readers.set(provider.name, [...(readers.get(provider.name) ?? []), receipts]);
       }
       if (opened.length > 0) active.set(channel, opened);
     }
     app.decorate('providers', active);
+    app.decorate('receiptReaders', readers);
   },
   {
     name: 'providers',

@@ -60,6 +60,11 @@ export function createMeters(client: Client, registry: Registry) {
     buckets: secondsBuckets,
     registers,
   });
+  const receipts = tallied(
+    'notify_receipts_total',
+    'What providers said of deliveries afterwards, by kind.',
+    ['provider', 'kind'],
+  );
   const liveConnections = new client.Gauge({
     name: 'notify_live_connections',
     help: 'Open live streams, by device type.',
@@ -95,6 +100,7 @@ export function createMeters(client: Client, registry: Registry) {
   };
   const notifyRequest = cached((code) => notifyRequests.of({ code }));
   const streamEvent = cached((kind) => streamEvents.of({ kind }));
+  const receiptsOf = cached((provider) => cached((kind) => receipts.of({ provider, kind })));
   const storeOp = cached((op) => ({
     seconds: storeOpSeconds.labels({ op }),
     codes: cached((code) => storeOps.of({ op, code })),
@@ -114,6 +120,7 @@ export function createMeters(client: Client, registry: Registry) {
       meter.codes(code)();
       meter.seconds.observe(seconds);
     },
+    receipt: (provider: string, kind: string): void => receiptsOf(provider)(kind)(),
     liveConnections: (deviceType: string, change: 1 | -1): void =>
       liveConnections.inc({ device_type: deviceType }, change),
     streamEvent: (kind: string): void => streamEvent(kind)(),

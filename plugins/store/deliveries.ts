@@ -1,6 +1,7 @@
-import type { Delivery, EpochMs } from '../../src/core/glossary.ts';
+import type { Delivery, EpochMs, Reason } from '../../src/core/glossary.ts';
 import type { Outcome } from '../../src/core/outbox.ts';
-import { mayMove } from '../../src/core/status.ts';
+import { type Receipt, statusOf } from '../../src/core/receipts/receipt.ts';
+import { mayMove, mayReceive } from '../../src/core/status.ts';
 import type { NewDelivery, NewNotification } from '../../src/core/store.ts';
 
 /**
@@ -22,6 +23,8 @@ export function newDelivery(delivery: NewDelivery, row: NewNotification, dueAtMs
     ackAtMs: 0n,
     dueAtMs: due ? dueAtMs : 0n,
     firstDueAtMs: due ? row.appearsAtMs || row.createdAtMs : 0n,
+    openedAtMs: 0n,
+    clickedAtMs: 0n,
   };
 }
 
@@ -47,7 +50,10 @@ export const isVisible = (row: NewNotification): boolean =>
 
 /** When something is due with a new item itself: it appears, or expires; 0n: nothing is. */
 export function itemDueAtMs(row: NewNotification): EpochMs {
-  if (row.deliveries.every(({ status }) => status === 'suppressed')) return 0n;
+  const isStopped = row.deliveries.every(({ status }) => status === 'suppressed');
+  // one that goes to dead addresses alone still appears in the inbox when it is time
+  if (isStopped && (row.appearsAtMs === 0n || row.deliveries.some(({ channel }) => channel === 'in_app')))
+    return 0n;
   return row.appearsAtMs || row.content.expiresAtMs;
 }
 
@@ -74,21 +80,61 @@ export function adoptDestinations(
   });
 }
 
-/** A delivery after an outcome: the same object where the outcome comes too late to count. */
+/**
+ * A delivery after an outcome: the same object where the outcome comes too late to count.
+ * The token of an outcome that has one must be the delivery's.
+ */
 export function afterOutcome(delivery: Delivery, outcome: Outcome): Delivery {
-  const { status } = outcome;
-  const isRetry = status === 'pending' && delivery.status === 'pending';
-  if (!isRetry && !mayMove(delivery.status, status)) return delivery;
-  const reached = status === 'delivered' || status === 'acked';
+  const isRetry = outcome.status === 'pending' && delivery.status === 'pending';
+  const moves = isRetry || mayMove(delivery.status, outcome.status);
+  // a receipt was faster than the outcome of the attempt that holds the lease: that was made all the same
+  if (!moves && outcome.leaseToken === undefined) return delivery;
+  const { status, reason } = moves ? outcome : delivery;
+  const reached = outcome.status === 'delivered' || outcome.status === 'acked';
   return {
     ...delivery,
     status,
-    reason: outcome.reason,
+    reason,
     provider: outcome.attempts.at(-1)?.provider ?? delivery.provider,
     attempts: delivery.attempts + outcome.attempts.length,
     providerMessageId: outcome.providerMessageId || delivery.providerMessageId,
     deliveredAtMs: reached && delivery.deliveredAtMs === 0n ? outcome.atMs : delivery.deliveredAtMs,
-    ackAtMs: status === 'acked' ? outcome.atMs : delivery.ackAtMs,
+    ackAtMs: moves && status === 'acked' ? outcome.atMs : delivery.ackAtMs,
     dueAtMs: status === 'pending' ? outcome.dueAtMs : 0n,
   };
 }
+
+/** A delivery after a receipt, see ReceiptLog: the same object where that says nothing new. */
+export function afterReceipt(delivery: Delivery, receipt: Receipt): Delivery {
+  const { kind, atMs } = receipt;
+  const status = statusOf(receipt);
+  const moves = mayReceive(delivery.status, status);
+  const after = {
+    ...delivery,
+    ...(moves && { status, reason: reasonAfter(delivery, receipt), dueAtMs: 0n }),
+    ...(status === 'acked' && {
+      deliveredAtMs: delivery.deliveredAtMs || atMs,
+      ackAtMs: earlier(delivery.ackAtMs, atMs),
+    }),
+    ...(kind === 'opened' && { openedAtMs: earlier(delivery.openedAtMs, atMs) }),
+    ...(kind === 'clicked' && { clickedAtMs: earlier(delivery.clickedAtMs, atMs) }),
+  };
+  const isNews =
+    moves ||
+    after.ackAtMs !== delivery.ackAtMs ||
+    after.openedAtMs !== delivery.openedAtMs ||
+    after.clickedAtMs !== delivery.clickedAtMs;
+  return isNews ? after : delivery;
+}
+
+/** What has arrived says no more why it was thought not to; that a sandbox sent it elsewhere is still so. */
+const reasonAfter = (delivery: Delivery, receipt: Receipt): Reason =>
+  delivery.status === 'delivered' && statusOf(receipt) === 'acked' ? delivery.reason : receipt.reason;
+
+/** Whether the delivery's log keeps the receipt between the two: not one that only tells an earlier time. */
+export const isKept = (before: Delivery, after: Delivery): boolean =>
+  before.status !== after.status ||
+  (before.openedAtMs === 0n && after.openedAtMs !== 0n) ||
+  (before.clickedAtMs === 0n && after.clickedAtMs !== 0n);
+
+const earlier = (a: EpochMs, b: EpochMs): EpochMs => (a === 0n || b < a ? b : a);

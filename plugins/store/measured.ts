@@ -17,6 +17,7 @@ const measuredOps = [
   'renewLeases',
   'releaseLeases',
   'recordOutcomes',
+  'recordReceipts',
   'advanceItems',
   'cancelNotification',
   'retryDeliveries',
@@ -25,6 +26,14 @@ const measuredOps = [
   'registerDevice',
   'listDevices',
   'removeDevice',
+  'putRecipients',
+  'getRecipient',
+  'destinations',
+  'eraseUser',
+  'markAddressesDead',
+  'deadAddresses',
+  'listDeadAddresses',
+  'reviveAddress',
 ] as const satisfies readonly (keyof Store)[];
 
 const labels: Record<(typeof measuredOps)[number], string> = {
@@ -39,6 +48,7 @@ const labels: Record<(typeof measuredOps)[number], string> = {
   renewLeases: 'renew_leases',
   releaseLeases: 'release_leases',
   recordOutcomes: 'record_outcomes',
+  recordReceipts: 'record_receipts',
   advanceItems: 'advance_items',
   cancelNotification: 'cancel_notification',
   retryDeliveries: 'retry_deliveries',
@@ -47,6 +57,14 @@ const labels: Record<(typeof measuredOps)[number], string> = {
   registerDevice: 'register_device',
   listDevices: 'list_devices',
   removeDevice: 'remove_device',
+  putRecipients: 'put_recipients',
+  getRecipient: 'get_recipient',
+  destinations: 'destinations',
+  eraseUser: 'erase_user',
+  markAddressesDead: 'mark_addresses_dead',
+  deadAddresses: 'dead_addresses',
+  listDeadAddresses: 'list_dead_addresses',
+  reviveAddress: 'revive_address',
 };
 
 /** The same store, with every call measured. */
@@ -60,12 +78,11 @@ export function measured(store: Store, observe: StoreObserver): Store {
   for (const op of measuredOps) {
     const call = (store[op] as (...args: unknown[]) => Promise<unknown>).bind(store);
     const label = labels[op];
-    // no operation takes more than two arguments
-    wrapped[op] = async (first: unknown, second: unknown) => {
+    wrapped[op] = async (...args: unknown[]) => {
       const startedMs = performance.now();
       const observed = (code: string) => observe(label, code, (performance.now() - startedMs) / 1000);
       try {
-        const result = await call(first, second);
+        const result = await call(...args);
         observed('ok');
         return result;
       } catch (error) {

@@ -37,7 +37,7 @@ interface Names {
 
 /**
  * Which driver and providers are chosen. A name that is not known passes where a module (NOTIFY_PLUGINS), or
- * for chat a file (NOTIFY_HTTP_PROVIDERS), may still bring it.
+ * the file of HTTP providers (NOTIFY_HTTP_PROVIDERS), may still bring it.
  */
 export function readChoices(read: Read, built: Built, refuse: Refuse): Choices {
   const modules = read('NOTIFY_PLUGINS') !== undefined;
@@ -59,7 +59,7 @@ export function readChoices(read: Read, built: Built, refuse: Refuse): Choices {
     const names = {
       known: knownProviders[channel],
       built: built.providers[channel] ?? [],
-      open: modules || (channel === 'chat' && file),
+      open: modules || (file && !channel.endsWith('_push')),
       none: 'none',
       ...production,
     };

@@ -1,5 +1,5 @@
 /** Types of credentials. Nothing here quotes what it reads, and no cause is kept: causes quote too. */
-import { createECDH, createPrivateKey } from 'node:crypto';
+import { createECDH, createPrivateKey, createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { InvalidValue } from './invalid.ts';
 import { parsePostgresDsn } from './postgres-dsn.ts';
@@ -30,6 +30,28 @@ export const webhookSecrets = fromText((value): readonly string[] => {
   if (secrets.length > 2) throw new InvalidValue('has more than two secrets; remove the oldest');
   return secrets;
 });
+
+/** Public keys of SendGrid's event webhook: P-256, base64 of their SPKI, comma separated. */
+export const sendGridWebhookKeys = fromText((value): readonly string[] => {
+  const keys = split(value);
+  for (const key of keys)
+    if (!isP256Spki(key))
+      throw new InvalidValue('must be the verification key that SendGrid shows, which begins with MFkwEwYH');
+  return keys;
+});
+
+function isP256Spki(key: string): boolean {
+  try {
+    const { asymmetricKeyDetails } = createPublicKey({
+      key: Buffer.from(key, 'base64'),
+      format: 'der',
+      type: 'spki',
+    });
+    return asymmetricKeyDetails?.namedCurve === 'prime256v1';
+  } catch {
+    return false;
+  }
+}
 
 /** A P-256 public point, uncompressed: 65 bytes, 87 base64url characters. */
 export const vapidPublicKey = base64url(65);

@@ -137,10 +137,14 @@ export const schema = {
       region: required('NOTIFY_EMAIL_REGION', t.text),
       apiKey: shared('ses', optional('NOTIFY_EMAIL_API_KEY', t.secret)),
       endpoint: shared('ses', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
+      /** The SNS topics that its events come by; undefined: none do. */
+      topicArns: optional('NOTIFY_SES_TOPIC_ARN', t.topicArns),
     }),
     sendgrid: block('email', 'sendgrid', {
       apiKey: shared('sendgrid', required('NOTIFY_EMAIL_API_KEY', t.secret)),
       endpoint: shared('sendgrid', optional('NOTIFY_EMAIL_ENDPOINT', t.baseUrl)),
+      /** The public keys that its events are signed by, base64; undefined: it posts none. */
+      webhookKeys: optional('NOTIFY_SENDGRID_WEBHOOK_KEY', credentials.sendGridWebhookKeys),
     }),
     acs: block('email', 'acs', {
       apiKey: shared('acs', required('NOTIFY_EMAIL_API_KEY', t.secret)),
@@ -163,6 +167,27 @@ export const schema = {
       ...phoneSender('WHATSAPP'),
     }),
     meta: block('whatsapp', 'meta', phoneAccount('WHATSAPP')),
+  },
+  chat: {
+    slack: block('chat', 'slack', {
+      /** Of a bot, for the Web API; incoming webhooks need none. */
+      token: shared('slack', optional('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('slack', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    telegram: block('chat', 'telegram', {
+      token: shared('telegram', required('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('telegram', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    ntfy: block('chat', 'ntfy', {
+      token: shared('ntfy', optional('NOTIFY_CHAT_TOKEN', t.headerSecret)),
+      endpoint: shared('ntfy', optional('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    gotify: block('chat', 'gotify', {
+      endpoint: shared('gotify', required('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
+    apprise: block('chat', 'apprise', {
+      endpoint: shared('apprise', required('NOTIFY_CHAT_ENDPOINT', t.baseUrl)),
+    }),
   },
   webPush: {
     vapid: block('web_push', 'vapid', {
@@ -249,9 +274,14 @@ export const schema = {
 export type Config = Values<typeof schema> & {
   /** Names that begin with NOTIFY_ and mean nothing here: for a warning, they may be misspelt. */
   readonly unknownVariables: readonly string[];
+  /** What the file of HTTP providers may read of the environment, by name: NOTIFY_HTTP_* and nothing else. */
+  readonly httpVariables: Readonly<Record<string, string>>;
 };
 
 export type ConfigDraft = Draft<typeof schema>;
+
+/** How the variables begin that an operator names himself, for the file of HTTP providers. */
+export const httpVariablePrefix = 'NOTIFY_HTTP_';
 
 export const variableNames: ReadonlySet<string> = new Set([...variablesOf(schema)].map(({ name }) => name));
 

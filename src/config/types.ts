@@ -177,6 +177,17 @@ function origin(value: string): string {
   return `${parsed.protocol}//${parsed.host}`;
 }
 
+/** Topics of Amazon SNS. */
+export const topicArns = fromText((value): readonly string[] =>
+  split(value).map((item) => {
+    if (/^arn:aws(-cn|-us-gov)?:sns:[a-z]{2}(-[a-z]+)+-\d:\d{12}:[\w-]{1,256}(\.fifo)?$/.test(item))
+      return item;
+    throw new InvalidValue(
+      `${quote(item)} is no topic; write for example arn:aws:sns:eu-central-1:123456789012:ses-events`,
+    );
+  }),
+);
+
 /** Networks as address/bits; an address alone is a network of one. */
 export const cidrs = fromText((value): readonly string[] =>
   split(value).map((item) => {

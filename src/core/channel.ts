@@ -1,4 +1,5 @@
 import type { Channel, Content, EpochMs, Reason, UserKey } from './glossary.ts';
+import type { ReceiptReader } from './receipts/reader.ts';
 
 /**
  * One way to send on a channel. A provider keeps its own connections and never retries: the dispatcher does.
@@ -28,6 +29,8 @@ export interface ChannelProvider {
    * several providers.
    */
   takes?(destination: string): boolean;
+  /** Knows what the provider posts to /v1/receipts/<name>; undefined: it posts nothing, or this is not set up. */
+  readonly receipts?: ReceiptReader | undefined;
   close?(): Promise<void>;
 }
 
@@ -88,6 +91,8 @@ export interface Checked {
 export interface SendReceipt {
   /** '' where the provider gives none. */
   readonly providerMessageId: string;
+  /** For the log of attempts: what else is worth knowing, without texts and addresses. */
+  readonly detail?: string;
   /** Absent: it went where it is addressed to. */
   readonly diverted?: Diversion;
 }
@@ -110,7 +115,8 @@ export const deadDestination: ReadonlySet<Reason> = new Set(['subscription_gone'
  *
  * - The first four: the provider could not be asked, or gave no whole answer. Retryable; what it did meanwhile is not known.
  * - credentials_rejected, provider_misconfigured: an operator has to act. Retryable: the delivery waits for that.
- * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again.
+ * - invalid_destination: it cannot be one of the channel. destination_gone: nobody will ever be reached there again, and
+ *   the address is marked as dead.
  * - destination_refused: it leads where this service must not connect to.
  * - sandbox_address_refused: one of the three above, of the address that the sandbox sends to: it says nothing of the recipient's.
  */

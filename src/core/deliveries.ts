@@ -66,6 +66,7 @@ export class Deliveries {
   async get(tenantId: string, id: string): Promise<DeliveryRecord> {
     const v = new Violations();
     v.text('tenant_id', tenantId, limits.idBytes, true);
+    v.present('id', id);
     if (v.found.length > 0) throw invalidArgument(v.found);
     return this.#store.getDelivery(tenantId, id);
   }

@@ -1,4 +1,5 @@
 import type { Attempt, Channel, Delivery, DeliveryStatus, EpochMs, UserKey } from './glossary.ts';
+import type { KeptReceipt } from './receipts/receipt.ts';
 
 /** What an operator looks up about deliveries. A part of every Store. */
 export interface DeliveryLog {
@@ -45,4 +46,6 @@ export interface DeliveryRecord extends UserKey {
   readonly delivery: Delivery;
   /** Oldest first; of in-app deliveries none are kept. Only getDelivery fills it. */
   readonly log: readonly Attempt[];
+  /** Those that changed something, in the order they came. Only getDelivery fills it. */
+  readonly receipts: readonly KeptReceipt[];
 }

@@ -6,6 +6,7 @@ export const errorCodes = {
   canceled: { grpc: 1, http: 499, retryable: false },
   invalid_argument: { grpc: 3, http: 400, retryable: false },
   deadline_exceeded: { grpc: 4, http: 504, retryable: true },
+  permission_denied: { grpc: 7, http: 403, retryable: false },
   not_found: { grpc: 5, http: 404, retryable: false },
   resource_exhausted: { grpc: 8, http: 429, retryable: true },
   unimplemented: { grpc: 12, http: 501, retryable: false },

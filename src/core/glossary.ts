@@ -9,12 +9,15 @@
  * - **version**: the user's second counter, one up with every change of the inbox.
  * - **delivery**: one (notification, channel, destination) and what became of it.
  * - **attempt**: one try of a provider to send a delivery. **outcome**: what became of a delivery by that.
+ * - **receipt**: what a provider says of a delivery after it took it. **tag**: what a message carries so that its receipts find back.
  * - **due**: the time from which a delivery is attempted, or an item appears, comes back or expires.
  * - **outbox**: the deliveries that are due. **dispatcher**: drains it.
  * - **lease**: who may attempt a delivery, and until when nobody else does.
  * - **backoff**: the pause before a delivery is tried again. **horizon**: how long it is tried at all.
  * - **provider**: one way to send on a channel. **channel**: the kind. **lane**: the way to one provider, which holds back what it
  *   would not bear.
+ * - **record**: what a backend has us keep about a user: addresses, locale, time zone, attributes.
+ * - **dead address**: one where nobody is reached any more; its **mark** is of one tenant and channel.
  * - **device**: a push endpoint, one per (tenant, user, device type, device id).
  * - **session**: one live stream of one user.
  * - **hint**: a data-change event; repeated to a session until acknowledged, never stored.
@@ -99,6 +102,9 @@ export interface Delivery {
   readonly dueAtMs: EpochMs;
   /** When it was due first, or again after it had failed for good: its horizon counts from here. 0n: it never was. */
   readonly firstDueAtMs: EpochMs;
+  /** When the recipient opened it first, and followed a link in it first, as far as its provider told; 0n: not yet. */
+  readonly openedAtMs: EpochMs;
+  readonly clickedAtMs: EpochMs;
 }
 
 /** One try to hand a delivery to a provider, and what came of it. */
@@ -108,7 +114,7 @@ export interface Attempt {
   readonly provider: string;
   readonly status: DeliveryStatus;
   readonly reason: Reason;
-  /** What the provider's side of it says, in words that hold neither secrets nor message texts; '' where it went well. */
+  /** What the provider's side of it says, in words that hold neither secrets nor message texts; '' where there is nothing to say. */
   readonly detail: string;
 }
 

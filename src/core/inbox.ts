@@ -144,8 +144,9 @@ export class Inbox {
   }
 }
 
-/** @throws NotifyError not_found for an id that no notification can have */
+/** @throws NotifyError invalid_argument for none, not_found for an id that no notification can have */
 function known(id: string): string {
+  if (id.trim() === '') throw invalidArgument([{ field: 'id', description: 'must not be blank' }]);
   if (!isUuid(id)) throw notFound();
   return id.toLowerCase();
 }

@@ -39,7 +39,8 @@ export interface Outbox {
 
   /**
    * Writes what became of deliveries, in order. An outcome that would move a status backwards, or that comes from a token
-   * that has lost its lease, changes nothing: a late one is no error. Pending again keeps the new reason. Unknown deliveries
+   * that has lost its lease, changes nothing: a late one is no error. Where a receipt was faster, the attempt of the token that still
+   * holds the lease is added to the log, and the status stays. Pending again keeps the new reason. Unknown deliveries
    * are skipped. This changes neither version nor position, except that an item whose in-app delivery is suppressed leaves
    * the inbox.
    * @returns for each, in order, whether it was written

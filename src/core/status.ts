@@ -13,11 +13,19 @@ const rank: Record<DeliveryStatus, number> = {
 };
 
 /**
- * Whether a delivery may move from one status to another. It never moves backwards: pending may become anything,
+ * Whether an outcome may move a delivery from one status to another. It never moves backwards: pending may become anything,
  * delivered only acked, and the three others are final.
  */
 export function mayMove(from: DeliveryStatus, to: DeliveryStatus): boolean {
   return from === 'pending' ? to !== 'pending' : from === 'delivered' && to === 'acked';
+}
+
+/**
+ * Whether a receipt may. A provider knows more than its answer told: what has arrived is acked whatever was thought of it before, what
+ * it took may be lost on the way, and nothing undoes an arrival.
+ */
+export function mayReceive(from: DeliveryStatus, to: Extract<DeliveryStatus, 'acked' | 'failed'>): boolean {
+  return to === 'acked' ? from !== 'acked' : from === 'pending' || from === 'delivered';
 }
 
 /** The best of some statuses; pending for none. */

@@ -1,3 +1,4 @@
+import type { AddressBook } from './addresses.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import type {
   Channel,
@@ -12,6 +13,7 @@ import type {
   UserKey,
 } from './glossary.ts';
 import type { Lease, Outbox } from './outbox.ts';
+import type { ReceiptLog } from './receipts/receipt.ts';
 
 /**
  * Where notifications live. Every driver passes test/conformance/store.ts; the memory driver is its reference.
@@ -23,7 +25,7 @@ import type { Lease, Outbox } from './outbox.ts';
  * delivery is suppressed with reason `expired`, at the latest when this user is next asked for. So no answer shows or
  * counts it. Other channels are the dispatcher's to stop.
  */
-export interface Store extends Outbox, DeliveryLog {
+export interface Store extends Outbox, DeliveryLog, ReceiptLog, AddressBook {
   /** The driver's name, as in NOTIFY_STORE_DRIVER. */
   readonly name: string;
 

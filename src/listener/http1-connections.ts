@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 
 interface Connection {
@@ -6,6 +6,8 @@ interface Connection {
   open: number;
   /** `bytesRead` when the last of them closed; what has come since belongs to a request that is still arriving. */
   readTo: number;
+  /** The newest of them. */
+  request: IncomingMessage | undefined;
 }
 
 /**
@@ -27,18 +29,25 @@ export class Http1Connections {
         connection.readTo = socket.bytesRead;
       };
       connection.open += 2;
+      connection.request = request;
       request.on('close', close);
       response.on('close', close);
     });
   }
 
   add(socket: Socket): void {
-    this.#connections.set(socket, { open: 0, readTo: 0 });
+    this.#connections.set(socket, { open: 0, readTo: 0, request: undefined });
     socket.on('close', () => this.#connections.delete(socket));
   }
 
   sockets(): Iterable<Socket> {
     return this.#connections.keys();
+  }
+
+  /** Destroys those with a request that has not arrived as a whole. */
+  closeArriving(): void {
+    for (const [socket, { open, request }] of this.#connections)
+      if (open === 0 ? socket.writableLength === 0 : request?.complete === false) socket.destroy();
   }
 
   /** Destroys those without a request under way whose answers have left this process to the last byte. */

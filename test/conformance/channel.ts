@@ -8,12 +8,14 @@ import {
   codes,
   DeliveryError,
   deadDestination,
+  type RenderedContent,
   type SendReceipt,
 } from '../../src/core/channel.ts';
 import type { Content } from '../../src/core/glossary.ts';
 import { type FakeClock, fakeClock } from '../support/ambient.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Answer, type Reply, ScriptedServer } from '../support/scripted-server.ts';
+import type { Fault, Wire } from '../support/provider-server.ts';
+import { http1, type Received, type Reply } from '../support/scripted-server.ts';
 
 /** A message as the server understood it. */
 export interface Understood {
@@ -23,15 +25,15 @@ export interface Understood {
 }
 
 /** A refusal in the provider's own words. */
-export interface Refusal {
+export interface Refusal<Answer = Reply> {
   /** Continues "refuses": what the provider says. */
   readonly when: string;
-  readonly reply: Reply;
+  readonly reply: Answer;
   readonly code: string;
 }
 
-/** What the suite must know of a provider. */
-export interface ChannelCase {
+/** What the suite must know of a provider. @typeParam Request a message as its server gets it, Answer what that may say */
+export interface ChannelCase<Request = Received, Answer = Reply> {
   /** Opens the provider against a server at `base`, an URL without a path. */
   open(t: TestContext, base: string, clock: FakeClock): ChannelProvider;
   /** A destination that it takes; `base` where destinations are URLs. */
@@ -41,17 +43,19 @@ export interface ChannelCase {
   /** Destinations that it must refuse without asking anybody, beside those with line breaks. */
   readonly wrongDestinations: readonly string[];
   /** How the server takes a message, and the id that it gives it; '' where it gives none. */
-  accepted(): { readonly reply: Reply; readonly id: string };
+  accepted(): { readonly reply: Answer; readonly id: string | ((request: Request) => string) };
   /** Reads a request as the provider would. @throws where it is not one that the provider understands */
-  understand(request: ScriptedServer['received'][number], base: string): Understood;
-  /** How the server says that it is asked too often. */
-  throttled(headers: Readonly<Record<string, string>>): Reply;
-  readonly permanent: readonly Refusal[];
-  readonly transient: readonly Refusal[];
+  understand(request: Request, base: string): Understood;
+  /** By what the provider can tell that a message is one that it had before. */
+  repeatKey?(request: Request): unknown;
+  /** How the server says that it is asked too often; left out where the protocol has no way to say until when. */
+  throttled?(headers: Readonly<Record<string, string>>): Answer;
+  readonly permanent: readonly Refusal<Answer>[];
+  readonly transient: readonly Refusal<Answer>[];
   /** Where the provider knows credentials. */
-  readonly credentials?: readonly Refusal[];
+  readonly credentials?: readonly Refusal<Answer>[];
   /** Where it can say that a destination is dead. */
-  readonly dead?: readonly Refusal[];
+  readonly dead?: readonly Refusal<Answer>[];
   /** The largest that it takes. */
   readonly longest: Partial<Content>;
   /** Messages that it must refuse without asking anybody, if there are any. */
@@ -86,21 +90,40 @@ const content: Content = {
   expiresAtMs: 0n,
 };
 
-export function channelConformance(name: string, subject: ChannelCase): void {
+export function channelConformance(name: string, subject: ChannelCase): void;
+/** @param wire the protocol, where it is not HTTP/1.1 */
+export function channelConformance<Request, Answer>(
+  name: string,
+  subject: ChannelCase<Request, Answer>,
+  wire: Wire<Request, Answer>,
+): void;
+export function channelConformance(
+  name: string,
+  subject: ChannelCase<Received, Reply>,
+  wire: Wire<Received, Reply> = http1,
+): void {
+  const { retryAfter, earlyVerdict, tls: noTls } = wire.lacks;
+
   describe(`the provider ${name}`, () => {
     /** One test's ground. */
     async function ground(t: TestContext, at?: string) {
-      const server = await ScriptedServer.listen(t);
-      server.answer = () => subject.accepted().reply;
+      const server = await wire.listen(t);
+      server.play(subject.accepted().reply);
       const clock = fakeClock();
       const base = at ?? server.url;
       const provider = subject.open(t, base, clock);
       t.after(() => provider.close?.());
       let count = 0;
       const send = (
-        over: { destination?: string; content?: Partial<Content>; signal?: AbortSignal } = {},
+        over: {
+          destination?: string;
+          content?: Partial<Content>;
+          rendered?: RenderedContent;
+          signal?: AbortSignal;
+          again?: boolean;
+        } = {},
       ): Promise<SendReceipt> => {
-        count += 1;
+        if (over.again !== true) count += 1;
         const id = `01a20154-4c24-73da-a2b6-${String(count).padStart(12, '0')}`;
         const message: ChannelMessage = {
           tenantId: 'demo',
@@ -110,6 +133,7 @@ export function channelConformance(name: string, subject: ChannelCase): void {
           destination: over.destination ?? subject.destination(base),
           createdAtMs: BigInt(clock.now()),
           content: { ...content, ...over.content },
+          rendered: over.rendered,
         };
         return provider.send(message, {
           signal: over.signal ?? new AbortController().signal,
@@ -129,18 +153,24 @@ export function channelConformance(name: string, subject: ChannelCase): void {
         return error;
       };
       /** That an answer is a failure of a kind. */
-      const fails = async (answer: Answer, expected: { code: string; retryable: boolean }) => {
-        server.answer = () => answer;
+      const fails = async (answer: Reply | Fault<Reply>, expected: { code: string; retryable: boolean }) => {
+        server.play(answer);
         const { code, retryable } = await failure(send());
         assert.deepEqual({ code, retryable }, expected);
       };
       const understood = () => server.received.map((request) => subject.understand(request, base));
-      return { server, clock, provider, send, failure, fails, understood };
+      /** The id that the server gave the newest message. */
+      const givenId = () => {
+        const { id } = subject.accepted();
+        const newest = server.received.at(-1) ?? assert.fail('nothing came');
+        return typeof id === 'string' ? id : id(newest);
+      };
+      return { server, clock, provider, send, failure, fails, understood, givenId };
     }
 
     it('hands a message over, and tells the id that it is given', async (t) => {
-      const { send, understood } = await ground(t);
-      assert.equal((await send()).providerMessageId, subject.accepted().id);
+      const { send, understood, givenId } = await ground(t);
+      assert.equal((await send()).providerMessageId, givenId());
       const [message, second] = understood();
       assert.equal(second, undefined);
       assert.ok(message?.text.includes(privateText));
@@ -162,7 +192,21 @@ export function channelConformance(name: string, subject: ChannelCase): void {
         await (await ground(t)).fails(reply, { code, retryable: false });
       });
 
-    it('honours the time that it is told to wait, in seconds and as a date', async (t) => {
+    const { repeatKey, throttled } = subject;
+    const noKey = repeatKey === undefined && 'it has nothing to know a repeat by';
+    it('lets a message be known that comes a second time', { skip: noKey }, async (t) => {
+      const { server, send } = await ground(t);
+      await send();
+      await send({ again: true });
+      await send();
+      const [first, second, other] = server.received.map((request) => repeatKey?.(request));
+      assert.ok(first);
+      assert.deepEqual(second, first);
+      assert.notDeepEqual(other, first);
+    });
+
+    const noTime = retryAfter ?? (throttled === undefined && 'it never says until when');
+    it('honours the time that it is told to wait, in seconds and as a date', { skip: noTime }, async (t) => {
       const { server, clock, send, failure } = await ground(t);
       const date = (ms: number) => new Date(clock.now() + ms).toUTCString();
       for (const [value, afterMs] of [
@@ -174,7 +218,7 @@ export function channelConformance(name: string, subject: ChannelCase): void {
         ['-5', undefined],
         ['99999999999999999999', undefined],
       ] as const) {
-        server.answer = () => subject.throttled({ 'retry-after': value });
+        server.play(throttled?.({ 'retry-after': value }) ?? assert.fail());
         const error = await failure(send());
         assert.equal(error.retryable, true);
         assert.equal(error.retryAfterMs, afterMs, value);
@@ -188,24 +232,38 @@ export function channelConformance(name: string, subject: ChannelCase): void {
       assert.equal((await failure(send())).code, codes.connectionFailed);
     });
 
-    it('takes a status for the answer when the body breaks off: asking again could send twice', async (t) => {
-      const { server, send, fails } = await ground(t);
-      const { reply, id } = subject.accepted();
-      server.answer = () => ({ half_body: reply });
-      assert.equal((await send()).providerMessageId, subject.idInHead ? id : '');
-      await fails({ half_body: { status: 503 } }, { code: 'http_503', retryable: true });
+    const comesFirst = { skip: earlyVerdict ?? false };
+    it(
+      'takes a verdict for the answer when the rest breaks off: asking again could send twice',
+      comesFirst,
+      async (t) => {
+        const { server, send, fails, givenId } = await ground(t);
+        server.play({ half_body: subject.accepted().reply });
+        const { providerMessageId } = await send();
+        assert.equal(providerMessageId, subject.idInHead ? givenId() : '');
+        const { reply, code } = wire.busy('');
+        await fails({ half_body: reply }, { code, retryable: true });
+      },
+    );
+
+    it('comes back after half an answer, where the verdict is at its end', {
+      skip: earlyVerdict === undefined && 'it is at its beginning',
+    }, async (t) => {
+      const { server, send, failure } = await ground(t);
+      server.play({ half_body: subject.accepted().reply });
+      assert.equal((await failure(send())).retryable, true);
     });
 
-    it('reads no more of an answer than 16 KiB', { timeout: 4_000 }, async (t) => {
+    it('reads no more of an answer than 16 KiB', { ...comesFirst, timeout: 4_000 }, async (t) => {
       const { fails } = await ground(t);
       // whoever wants more than the half that comes waits for ever
-      const body = 'x'.repeat(60_000);
-      await fails({ hang_body: { status: 503, body } }, { code: 'http_503', retryable: true });
+      const { reply, code } = wire.busy('x'.repeat(60_000));
+      await fails({ hang_body: reply }, { code, retryable: true });
     });
 
     it('ends with its attempt', async (t) => {
       const { server, send, failure } = await ground(t);
-      server.answer = () => 'hang';
+      server.play('hang');
       const abort = new AbortController();
       const failed = failure(send({ signal: abort.signal }));
       await eventually('the request', () => server.received.length === 1);
@@ -223,7 +281,7 @@ export function channelConformance(name: string, subject: ChannelCase): void {
     it('has a time limit', { skip: subject.timeoutMs === undefined && "the attempt's alone" }, async (t) => {
       const { server, clock, send, failure } = await ground(t);
       const timeoutMs = subject.timeoutMs ?? 0;
-      server.answer = () => 'hang';
+      server.play('hang');
       const failed = failure(send());
       await eventually('the request', () => server.received.length === 1);
       await clock.advance(timeoutMs - 1);
@@ -235,8 +293,10 @@ export function channelConformance(name: string, subject: ChannelCase): void {
       assert.equal(clock.pending, 0);
     });
 
-    it('comes back when TLS fails: a certificate that nobody signed is not trusted', async (t) => {
-      const tls = await ScriptedServer.listen(t, true);
+    it('comes back when TLS fails: a certificate that nobody signed is not trusted', {
+      skip: noTls,
+    }, async (t) => {
+      const tls = await wire.listen(t, true);
       const { send, failure } = await ground(t, tls.url);
       const { code, retryable } = await failure(send());
       assert.deepEqual([code, retryable], [codes.tlsFailed, true]);
@@ -309,14 +369,28 @@ export function channelConformance(name: string, subject: ChannelCase): void {
           actionUrl: evil,
           iconUrl: evil,
           actions: [{ label: evil, url: evil }],
+          data: JSON.stringify({ [evil]: evil }),
         },
       });
       assert.equal(server.received.length, 1);
-      assert.equal(server.only.headers['x-injected'], undefined);
+      const [request] = server.received;
+      assert.equal(request && wire.headerOf(request, 'x-injected'), undefined);
       const text = understood()[0]?.text ?? '';
       if (subject.titleIsOneLine)
         assert.ok(text.includes(evil) && !text.startsWith(evil), 'the body as it was');
       else assert.equal(text.split(evil).length, 3, 'title and body as they were');
+    });
+
+    it('lets no line break of what is said for the channel alone become one', async (t) => {
+      const { server, send, understood } = await ground(t);
+      const evil = 'x\r\nX-Injected: 1\r\nBcc: eve@example.org\r\n\r\n.\r\nRCPT TO:<eve@example.org>\r\n';
+      const replyTo = `Eve <eve@example.org>\r\nX-Injected: 1`;
+      await send({ rendered: { subject: evil, body: evil, html: `<p>${evil}</p>`, replyTo } });
+      const [request, second] = server.received;
+      assert.ok(request && second === undefined);
+      for (const header of ['x-injected', 'bcc']) assert.equal(wire.headerOf(request, header), undefined);
+      // to nobody else either
+      assert.equal(understood().length, 1);
     });
 
     it('refuses a destination that is none, without asking', async (t) => {

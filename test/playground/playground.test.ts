@@ -258,6 +258,8 @@ describe('the playground', () => {
       const page = await fetch(`${service.url.client}/`);
       assert.equal(page.status, status);
       await page.text();
+      for (const name of ['page.css', 'page.js', 'push-worker.js'])
+        assert.equal((await fetch(`${service.url.client}/playground/${name}`)).status, status, name);
       const sent = await call(service.url.client, 'playground/notify', {
         tenantId: 'demo',
         notificationId: 'x',
@@ -278,9 +280,31 @@ describe('the playground', () => {
     assert.ok(nonces[0] && nonces[1] && nonces[0] !== nonces[1]);
     const text = (await pages[0]?.text()) ?? '';
     assert.ok(!text.includes('internal-token-of-the-tests'));
-    for (const [tag] of text.matchAll(/<(script|style)\b[^>]*>/g))
+    for (const [tag] of text.matchAll(/<(script|style|link rel="stylesheet")[^>]*>/g))
       assert.ok(tag.includes(`nonce="${nonces[0]}"`), tag);
     assert.doesNotMatch(text, /__[A-Z]+__(?!\s*=)/);
+  });
+
+  it('keeps none of its files in a cache, and lets each be only what it is', async (t) => {
+    const { url } = await build(t);
+    const text = await (await fetch(`${url.client}/`)).text();
+    const named = [...text.matchAll(/(?:src|href)="(playground\/[^"]+)"/g)].map(([, name]) => name);
+    assert.deepEqual(named, ['playground/page.css', 'playground/page.js']);
+    for (const [name, type] of [
+      ['page.css', 'text/css; charset=utf-8'],
+      ['page.js', 'text/javascript; charset=utf-8'],
+      ['push-worker.js', 'text/javascript; charset=utf-8'],
+    ] as const) {
+      const { headers } = await fetch(`${url.client}/playground/${name}`);
+      const said = ['content-type', 'cache-control', 'x-content-type-options', 'content-security-policy'];
+      assert.deepEqual(
+        said.map((header) => headers.get(header)),
+        [type, 'no-store', 'nosniff', "default-src 'none'"],
+        name,
+      );
+    }
+    for (const path of ['page.html', 'nothing.js', '..%2findex.ts', '%2e%2e/index.ts'])
+      assert.equal((await fetch(`${url.client}/playground/${path}`)).status, 404, path);
   });
 
   it('takes a notification as JSON alone: a foreign page may post other types without asking', async (t) => {

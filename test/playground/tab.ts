@@ -15,9 +15,9 @@ export async function openTab(
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => {
-    // the browser itself reports answers and connections that fail; the page shows them
-    const isNetwork = /^Failed to load resource|net::ERR_/.test(message.text());
-    if (message.type() === 'error' && !isNetwork) errors.push(message.text());
+    // the browser itself reports answers and connections that fail, and that a private window has no push; the page shows them
+    const isOwn = /^Failed to load resource|net::ERR_|Push API in incognito/.test(message.text());
+    if (message.type() === 'error' && !isOwn) errors.push(message.text());
   });
   t.after(async () => {
     await context.close();

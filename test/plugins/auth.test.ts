@@ -88,6 +88,7 @@ describe('a dev token', () => {
       'dev:alice',
       'dev:alice:',
       'dev::demo',
+      'dev:alice:demo:alice@a.org:more',
       ':alice:demo',
       'DEV:alice:demo',
       'alice:demo',

@@ -1159,6 +1159,19 @@ describe('CORS', () => {
     }
   });
 
+  it('tells caches that a large answer depends on the origin and on the compression', async (t) => {
+    const service = await serve(t, { NOTIFY_ALLOWED_ORIGINS: origin });
+    const item = { tenantId: 'demo', notificationId: 'large', userIds: ['alice'], body: 'x'.repeat(2_000) };
+    await call(service.url.internal, procedures.notify, item);
+    const { headers } = await call(
+      service.url.client,
+      procedures.getNotifications,
+      {},
+      { ...as('alice'), origin },
+    );
+    assert.deepEqual(headers.get('vary')?.toLowerCase().split(', ').sort(), ['accept-encoding', 'origin']);
+  });
+
   it('answers preflights of Connect, gRPC-web and streams', async (t) => {
     const service = await serve(t, { NOTIFY_ALLOWED_ORIGINS: origin });
     const preflight = async (path: string, from: string, method: string, headers: string) => {

@@ -19,6 +19,7 @@ const content: Content = {
   expiresAtMs: 0n,
 };
 
+export const itemId = '01a20154-4c24-73da-a2b6-00000000000a';
 export const deliveryId = '01a20154-4c24-73da-a2b6-000000000001';
 
 /** A message for alice, but for what a test says of it. */
@@ -32,7 +33,7 @@ export function emailMessage(
   return {
     tenantId: 'demo',
     userId: 'alice',
-    id: '01a20154-4c24-73da-a2b6-00000000000a',
+    id: itemId,
     deliveryId,
     destination: over.destination ?? 'alice@example.org',
     createdAtMs: 1_767_225_600_000n,

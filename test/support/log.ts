@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { FastifyBaseLogger } from 'fastify';
+import pino from 'pino';
 import { createLogger } from '../../src/logger.ts';
 
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -20,7 +21,8 @@ export function logFile(t: Pick<TestContext, 'after'>): LogFile {
   const folder = mkdtempSync(join(tmpdir(), 'notify-log-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'log');
-  const { logger, flush } = createLogger('debug', file);
+  // what is written on the way could not be read back at once
+  const { logger, flush } = createLogger('debug', pino.destination({ dest: file, sync: true }));
   const text = () => {
     flush();
     return readFileSync(file, 'utf8');

@@ -67,7 +67,8 @@ export class MailServer {
   }
 }
 
-async function readMail(
+/** Reads a mail to its end, and parses it. */
+export async function readMail(
   stream: AsyncIterable<Buffer>,
   { envelope, secure, user }: SMTPServerSession,
 ): Promise<Received> {

@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { Fault, ProviderServer, Wire } from './provider-server.ts';
 import { selfSigned } from './self-signed.ts';
 
 /** A request as it came. */
@@ -21,16 +22,10 @@ export interface Reply {
   readonly body?: string;
 }
 
-/**
- * How a server misbehaves once it has read a request: `reset` closes the connection without a word; `half_body` sends the head
- * and half of the body of a reply, and closes; `hang` never answers; `hang_body` never ends the body.
- */
-export type Fault = 'reset' | 'hang' | { readonly half_body: Reply } | { readonly hang_body: Reply };
-
-export type Answer = Reply | Fault;
+export type Answer = Reply | Fault<Reply>;
 
 /** A real HTTP or HTTPS server whose answers a test writes. */
-export class ScriptedServer {
+export class ScriptedServer implements ProviderServer<Received, Reply> {
   readonly received: Received[] = [];
   /** What it does with the next requests. */
   answer: (request: Received) => Answer | Promise<Answer> = () => ({ status: 200 });
@@ -74,6 +69,10 @@ export class ScriptedServer {
     return first;
   }
 
+  play(answer: Answer): void {
+    this.answer = () => answer;
+  }
+
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const socket of this.#sockets) socket.destroy();
@@ -110,3 +109,11 @@ export class ScriptedServer {
     });
   }
 }
+
+/** HTTP/1.1, and TLS below it. */
+export const http1: Wire<Received, Reply> = {
+  listen: (t, isTls) => ScriptedServer.listen(t, isTls),
+  headerOf: ({ headers }, name) => headers[name],
+  busy: (body) => ({ reply: { status: 503, body }, code: 'http_503' }),
+  lacks: {},
+};

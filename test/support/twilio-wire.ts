@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import type { Received, Reply } from './scripted-server.ts';
 
 /** An account that Twilio knows. The SID has the form of a real one and belongs to nobody. */
@@ -44,6 +45,16 @@ export const twilioError = (
     status,
   }),
 });
+
+/**
+ * X-Twilio-Signature as www.twilio.com/docs/usage/security describes it: the URL, then each parameter's name and value in the order of
+ * the names, by HMAC-SHA1.
+ */
+export function twilioSignature(token: string, url: string, form: Readonly<Record<string, string>>): string {
+  const names = Object.keys(form).sort();
+  const text = url + names.map((name) => `${name}${form[name]}`).join('');
+  return createHmac('sha1', token).update(text, 'utf8').digest('base64');
+}
 
 /** Reads a request as Twilio does. @returns the form @throws where Twilio would not know it as a message */
 export function readForm({ method, path, headers, body }: Received): URLSearchParams {

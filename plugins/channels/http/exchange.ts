@@ -2,9 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, request } from 'undici';
 import { transportError } from './transport-error.ts';
 
-/** What is sent: a POST, unless it only asks. Never repeated and never redirected. */
+/** What is sent: once, and never redirected. */
 export interface Outgoing {
-  readonly method?: 'GET' | 'POST';
+  /** POST unless it says otherwise. */
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
@@ -16,6 +17,8 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders;
   /** The beginning; what came of it where the rest never did. */
   readonly body: string;
+  /** Whether that is all of it. */
+  readonly isWhole: boolean;
 }
 
 /** The most that is read of an answer. */
@@ -41,15 +44,17 @@ export async function exchange(dispatcher: Dispatcher, { url, signal, ...sent }:
       headersTimeout: headersTimeoutMs,
       bodyTimeout: bodyTimeoutMs,
     });
-    return { status: statusCode, headers, body: await beginning(body) };
+    return { status: statusCode, headers, ...(await beginning(body)) };
   } catch (error) {
     throw transportError(error, signal);
   }
 }
 
-async function beginning(body: AsyncIterable<Buffer>): Promise<string> {
+/** What is read of a body, however it ends, and whether that is all of it. */
+export async function beginning(body: AsyncIterable<Buffer>): Promise<Pick<Answer, 'body' | 'isWhole'>> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let isWhole = false;
   try {
     for await (const chunk of body) {
       chunks.push(chunk);
@@ -57,8 +62,9 @@ async function beginning(body: AsyncIterable<Buffer>): Promise<string> {
       // leaving the loop drops the connection, and with it the rest
       if (size > answerLimitBytes) break;
     }
+    isWhole = size <= answerLimitBytes;
   } catch {
     // the status stands
   }
-  return Buffer.concat(chunks).subarray(0, answerLimitBytes).toString('utf8');
+  return { body: Buffer.concat(chunks).subarray(0, answerLimitBytes).toString('utf8'), isWhole };
 }

@@ -10,6 +10,8 @@ import {
   type SendOptions,
   type SendReceipt,
 } from '../../../src/core/channel.ts';
+import type { ReceiptReader } from '../../../src/core/receipts/reader.ts';
+import type { Receipt } from '../../../src/core/receipts/receipt.ts';
 import { isApnsToken } from '../mobile-push/apns-token.ts';
 import type { Decision, Sandbox } from './decision.ts';
 
@@ -25,7 +27,16 @@ export type OnDiverted = (
  * What of a provider has been thought of here. A member that is new to the contract does not compile until it is too: one that sends must
  * not be handed through. Not handed through is `close`, which is for whoever opened the provider.
  */
-type Known = 'channel' | 'name' | 'isManyServers' | 'usualRate' | 'takes' | 'send' | 'check' | 'close';
+type Known =
+  | 'channel'
+  | 'name'
+  | 'isManyServers'
+  | 'usualRate'
+  | 'takes'
+  | 'send'
+  | 'check'
+  | 'receipts'
+  | 'close';
 type Unknown = Record<Exclude<keyof ChannelProvider, Known>, never>;
 
 /** A provider behind the sandbox. */
@@ -35,6 +46,7 @@ export class SandboxedProvider implements ChannelProvider, Unknown {
   readonly isManyServers: boolean;
   readonly usualRate?: number;
   readonly check?: (options: CheckOptions) => Promise<Checked>;
+  readonly receipts?: ReceiptReader;
   readonly #provider: ChannelProvider;
   readonly #sandbox: Sandbox;
   readonly #onDiverted: OnDiverted;
@@ -46,6 +58,9 @@ export class SandboxedProvider implements ChannelProvider, Unknown {
     if (provider.usualRate !== undefined) this.usualRate = provider.usualRate;
     const { check } = provider;
     if (check !== undefined) this.check = (options) => check.call(provider, options);
+    const { receipts } = provider;
+    if (receipts !== undefined)
+      this.receipts = { read: async (callback) => spared(await receipts.read(callback)) };
     this.#provider = provider;
     this.#sandbox = sandbox;
     this.#onDiverted = onDiverted;
@@ -83,6 +98,10 @@ export class SandboxedProvider implements ChannelProvider, Unknown {
     }
   }
 }
+
+/** What is said of a message may be said of the sandbox's own address: it marks nobody's as dead. */
+const spared = (receipts: readonly Receipt[]): Receipt[] =>
+  receipts.map((receipt) => ({ ...receipt, dead: undefined }));
 
 /** An email says who it was for, in its subject. Elsewhere an address is a secret, or every character costs. */
 function told(message: ChannelMessage, channel: ChannelProvider['channel']): ChannelMessage {

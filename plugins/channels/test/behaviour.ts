@@ -7,7 +7,7 @@ export type Behaviour =
   | { readonly kind: 'fail'; readonly retryAfterMs: number | undefined }
   /** Not taken, for good. */
   | { readonly kind: 'refuse' }
-  /** Not taken, since there is no such destination any more; a push token is forgotten then. */
+  /** Not taken, since there is no such destination any more; a push token is forgotten then, an address is dead. */
   | { readonly kind: 'gone' }
   /** Never answered. */
   | { readonly kind: 'stall' }

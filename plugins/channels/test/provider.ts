@@ -3,6 +3,7 @@ import {
   type ChannelMessage,
   type ChannelProvider,
   type Checked,
+  codes,
   DeliveryError,
   type SendOptions,
   type SendReceipt,
@@ -76,10 +77,10 @@ class TestProvider implements ChannelProvider {
   }
 }
 
-/** What providers of a channel say of a destination that is no more; see deadDestination. */
+/** What providers of a channel say of a destination that is no more. */
 function goneCode(channel: Channel): string {
   if (channel === 'web_push') return 'subscription_gone';
-  return channel === 'mobile_push' ? 'unregistered_token' : 'test_refusal';
+  return channel === 'mobile_push' ? 'unregistered_token' : codes.destinationGone;
 }
 
 /** How long an answer takes, in milliseconds; undefined: for ever. */

@@ -81,6 +81,9 @@ const meanings: ReadonlyMap<number, Meaning> = new Map(
   ),
 );
 
+/** What one of its error codes means; undefined: it is none of those that are known here. */
+export const knownError = (number: number): Meaning | undefined => meanings.get(number);
+
 /**
  * What became of a message that Twilio did not take.
  * @param number its error code (www.twilio.com/docs/api/errors); 0 where the answer had none

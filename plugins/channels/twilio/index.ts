@@ -10,7 +10,7 @@ export const openTwilio =
     const { TwilioProvider } = await import('./twilio.ts');
     return new TwilioProvider(
       channel,
-      settings,
+      { ...settings, publicUrl: config.publicUrl },
       app.ambient.clock,
       connectionsFor(config, channel, 'twilio'),
     );

@@ -12,7 +12,10 @@ import {
   type SendReceipt,
 } from '../../../src/core/channel.ts';
 import { checkedNumber } from './number.ts';
+import { TwilioReceipts } from './receipts.ts';
 import { sdkClient } from './sdk-client.ts';
+import { segmentsOf } from './segments.ts';
+import { type Template, templateOf } from './template.ts';
 
 export interface TwilioSettings {
   readonly accountSid: string;
@@ -23,6 +26,8 @@ export interface TwilioSettings {
   readonly messagingServiceSid: string | undefined;
   /** Undefined: Twilio's own. */
   readonly endpoint: string | undefined;
+  /** Where Twilio reaches this service; undefined: it tells nothing of what it took. */
+  readonly publicUrl: string | undefined;
 }
 
 type SdkHttpClient = NonNullable<ConstructorParameters<typeof twilio.Twilio>[2]>['httpClient'];
@@ -43,6 +48,7 @@ export class TwilioProvider implements ChannelProvider {
   readonly name = 'twilio';
   readonly #settings: TwilioSettings;
   readonly #clock: Clock;
+  readonly receipts: TwilioReceipts | undefined;
   readonly #agent: Dispatcher;
 
   /**
@@ -59,14 +65,25 @@ export class TwilioProvider implements ChannelProvider {
     this.#agent = new Agent({ allowH2: false, connections });
     this.#settings = settings;
     this.#clock = clock;
+    const { authToken, publicUrl } = settings;
+    this.receipts =
+      publicUrl === undefined ? undefined : new TwilioReceipts(channel, authToken, publicUrl, clock);
     this.#sdk(new AbortController().signal);
   }
 
-  async send({ destination, content }: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
+  async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
+    const { destination, content } = message;
     const to = this.#onChannel(checkedNumber(destination));
-    const body = textOf(content);
-    const { sid } = await this.#sdk(signal).messages.create({ to, body, ...this.#sender() });
-    return { providerMessageId: typeof sid === 'string' ? sid : '' };
+    const what = this.#templateOf(content) ?? { body: textOf(content) };
+    const { sid, numSegments } = await this.#sdk(signal).messages.create({
+      to,
+      ...what,
+      ...this.#sender(),
+      ...(this.receipts && { statusCallback: this.receipts.urlFor(message) }),
+    });
+    const detail =
+      this.channel === 'sms' && 'body' in what ? segmentsText(what.body, Number(numSegments)) : '';
+    return { providerMessageId: typeof sid === 'string' ? sid : '', detail };
   }
 
   /** Asks for the account (www.twilio.com/docs/iam/api/account). The answer holds its token: nothing of it is told. */
@@ -98,10 +115,22 @@ export class TwilioProvider implements ChannelProvider {
     return messagingServiceSid === undefined ? { from: this.#onChannel(from) } : { messagingServiceSid };
   }
 
+  /** Templates are WhatsApp's: an SMS of the same notification has its text. */
+  #templateOf({ data }: ChannelMessage['content']): Template | undefined {
+    return this.channel === 'whatsapp' ? templateOf(data) : undefined;
+  }
+
   #onChannel(number: string): string {
     if (this.channel === 'sms' || number.startsWith(whatsAppPrefix)) return number;
     return `${whatsAppPrefix}${number}`;
   }
+}
+
+/** @param told by Twilio: 0 where a messaging service has yet to choose the sender */
+function segmentsText(body: string, told: number): string {
+  const { encoding, count } = segmentsOf(body);
+  const parts = told > 0 ? told : count;
+  return `${parts} ${parts === 1 ? 'segment' : 'segments'}, ${encoding}`;
 }
 
 /** Title and body, one under the other. */

@@ -1,17 +1,19 @@
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../../src/core/ambient.ts';
-import type {
-  ChannelMessage,
-  ChannelProvider,
-  Checked,
-  SendOptions,
-  SendReceipt,
+import {
+  type ChannelMessage,
+  type ChannelProvider,
+  type Checked,
+  codes,
+  type SendOptions,
+  type SendReceipt,
 } from '../../../src/core/channel.ts';
 import type { Urgency } from '../../../src/core/glossary.ts';
 import { exchange } from '../http/exchange.ts';
 import { transportError } from '../http/transport-error.ts';
 import type { OpenProvider } from '../open.ts';
 import { timeToLiveSeconds } from '../push/time-to-live.ts';
+import { KeyWatch } from './key-watch.ts';
 import { webPushPayload } from './payload.ts';
 import { refusalOf } from './refusal.ts';
 import { subscriptionOf } from './subscription.ts';
@@ -23,6 +25,7 @@ type Encrypt = typeof import('web-push').generateRequestDetails;
 export interface WebPushParts {
   readonly egress: { target(url: string): URL; readonly agent: Dispatcher };
   readonly key: VapidKey;
+  readonly watch: KeyWatch;
   readonly clock: Clock;
   readonly encrypt: Encrypt;
 }
@@ -49,7 +52,7 @@ export class WebPushProvider implements ChannelProvider {
   }
 
   async send({ destination, content }: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
-    const { egress, key, clock, encrypt } = this.#parts;
+    const { egress, key, watch, clock, encrypt } = this.#parts;
     const subscription = subscriptionOf(destination);
     const url = this.#target(subscription.endpoint, signal);
     const { headers, body } = encrypt(subscription, webPushPayload(content), {
@@ -67,6 +70,8 @@ export class WebPushProvider implements ChannelProvider {
       signal,
     });
     const refusal = refusalOf(answer, clock.now());
+    if (refusal === undefined) watch.accepted();
+    else if (refusal.code === codes.credentialsRejected) watch.rejected(subscription.endpoint);
     if (refusal !== undefined) throw refusal;
     const { location } = answer.headers;
     return { providerMessageId: location ?? '' };
@@ -92,9 +97,14 @@ export const openVapid: OpenProvider = async ({ egress, ambient, log }, { webPus
     log.warn({ variable: 'NOTIFY_WEBPUSH_CONTACT_EMAIL' }, 'web_push_without_contact');
   const { default: webPush } = await import('web-push');
   const key = new VapidKey(vapid, ambient.clock);
+  const watch = new KeyWatch((news) => {
+    if (news === 'rejected') log.error('web_push_keys_rejected');
+    else log.info('web_push_keys_accepted');
+  });
   return new WebPushProvider({
     egress: { target: (url) => egress.target(url), agent: await egress.agent() },
     key,
+    watch,
     clock: ambient.clock,
     encrypt: webPush.generateRequestDetails,
   });

@@ -45,4 +45,5 @@ const recordOf = (row: Row, delivery: Delivery): DeliveryRecord => ({
   createdAtMs: row.createdAtMs,
   delivery,
   log: [],
+  receipts: [],
 });

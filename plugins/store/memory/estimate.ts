@@ -1,3 +1,4 @@
+import type { Address, Recipient } from '../../../src/core/addresses.ts';
 import type { Content } from '../../../src/core/glossary.ts';
 import type { NewDevice, NewNotification } from '../../../src/core/store.ts';
 
@@ -5,6 +6,8 @@ import type { NewDevice, NewNotification } from '../../../src/core/store.ts';
 const rowBytes = 1_024;
 const deliveryBytes = 256;
 const deviceBytes = 512;
+const recipientBytes = 512;
+const deadAddressBytes = 512;
 
 /** What a user costs before the first row; it stays when all rows have gone, since positions must not start again. */
 export const inboxBytes = 1_024;
@@ -47,3 +50,15 @@ export function estimateDestinationBytes(deliveries: readonly { readonly destina
 export function estimateDeviceBytes(device: NewDevice): number {
   return deviceBytes + 2 * (device.userId.length + device.deviceId.length + device.token.length);
 }
+
+/** The same for a record. */
+export function estimateRecipientBytes(recipient: Recipient): number {
+  const { userId, addresses, locale, timeZone, attributes } = recipient;
+  let units = userId.length + locale.length + timeZone.length + (attributes?.length ?? 0);
+  for (const address of Object.values(addresses)) units += address.length;
+  return recipientBytes + 2 * units;
+}
+
+/** The same for a mark of a dead address. */
+export const estimateDeadAddressBytes = ({ address }: Address): number =>
+  deadAddressBytes + 2 * address.length;

@@ -1,7 +1,25 @@
+import type {
+  Address,
+  DeadAddress,
+  DeadAddressPage,
+  DeadAddressQuery,
+  DestinationLookUp,
+  KnownDestinations,
+  Recipient,
+} from '../../../src/core/addresses.ts';
 import type { Ambient } from '../../../src/core/ambient.ts';
 import type { DeliveryPage, DeliveryQuery, DeliveryRecord } from '../../../src/core/delivery-log.ts';
 import { NotifyError, notFound } from '../../../src/core/errors.ts';
-import type { Delivery, Device, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type {
+  Channel,
+  Delivery,
+  Device,
+  EpochMs,
+  InboxSummary,
+  Notification,
+  Reason,
+  UserKey,
+} from '../../../src/core/glossary.ts';
 import type {
   Advanced,
   Cancel,
@@ -14,6 +32,7 @@ import type {
   Outcome,
   Retry,
 } from '../../../src/core/outbox.ts';
+import type { Receipt, ReceivedDelivery } from '../../../src/core/receipts/receipt.ts';
 import type {
   CreateOutcome,
   DeadToken,
@@ -30,11 +49,19 @@ import type {
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { UserMap } from '../../../src/core/user-map.ts';
-import { expiryLookMs, isSendable } from '../deliveries.ts';
+import { afterReceipt, expiryLookMs, isKept, isSendable } from '../deliveries.ts';
+import { noRecipient } from '../recipients.ts';
+import { DeadTable } from './dead-table.ts';
 import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
 import { DeviceTable } from './device-table.ts';
 import { DueTimes } from './due.ts';
-import { estimateDeviceBytes, estimateRowBytes, inboxBytes } from './estimate.ts';
+import {
+  estimateDeadAddressBytes,
+  estimateDeviceBytes,
+  estimateRecipientBytes,
+  estimateRowBytes,
+  inboxBytes,
+} from './estimate.ts';
 import { MemoryOutbox } from './outbox.ts';
 import { Room } from './room.ts';
 import type { Row } from './row.ts';
@@ -70,6 +97,8 @@ export class MemoryStore implements Store {
   readonly #room: Room;
   readonly #inboxes = new UserMap<UserInbox>();
   readonly #devices = new DeviceTable();
+  readonly #recipients = new UserMap<Recipient>();
+  readonly #dead = new DeadTable();
   readonly #outbox = new MemoryOutbox();
   /** Items that appear, come back or expire. */
   readonly #dueItems = new DueTimes<{ readonly owner: UserKey; readonly id: string }>();
@@ -172,6 +201,22 @@ export class MemoryStore implements Store {
     });
   }
 
+  async recordReceipts(receipts: readonly Receipt[]): Promise<(ReceivedDelivery | undefined)[]> {
+    this.#assertOpen();
+    return receipts.map((receipt) => {
+      const deliveryId = receipt.deliveryId.toLowerCase();
+      const ref = this.#outbox.find(deliveryId);
+      if (ref?.tenantId !== receipt.tenantId || ref.id !== receipt.id.toLowerCase()) return undefined;
+      const inbox = this.#inboxes.get(ref);
+      const before = inbox?.delivery(ref.id, deliveryId);
+      if (inbox === undefined || before?.channel !== receipt.channel) return undefined;
+      const after = afterReceipt(before, receipt);
+      if (after !== before) inbox.replace(ref.id, after);
+      if (isKept(before, after)) this.#outbox.receive(after, receipt, after.status !== before.status);
+      return { destination: before.destination };
+    });
+  }
+
   async advanceItems(limit: number): Promise<Advanced> {
     this.#assertOpen();
     const nowMs = BigInt(this.#clock.now());
@@ -256,7 +301,8 @@ export class MemoryStore implements Store {
   async getDelivery(tenantId: string, deliveryId: string): Promise<DeliveryRecord> {
     this.#assertOpen();
     const record = findDelivery(this.#rowsOf(tenantId), deliveryId.toLowerCase());
-    return { ...record, log: this.#outbox.log(record.delivery.id) };
+    const { id } = record.delivery;
+    return { ...record, log: this.#outbox.log(id), receipts: this.#outbox.receipts(id) };
   }
 
   async registerDevice(device: NewDevice): Promise<Device> {
@@ -264,9 +310,7 @@ export class MemoryStore implements Store {
     const freed = this.#devices
       .replacedBy(device)
       .reduce((sum, replaced) => sum + estimateDeviceBytes({ ...replaced, atMs: 0n }), 0);
-    const bytes = estimateDeviceBytes(device) - freed;
-    if (bytes > 0 && !this.#room.fits(bytes)) throw this.#storeFull();
-    this.#room.take(bytes);
+    this.#takeBytes(estimateDeviceBytes(device) - freed);
     return this.#devices.put(device);
   }
 
@@ -277,9 +321,82 @@ export class MemoryStore implements Store {
 
   async removeDevice(owner: UserKey, which: DeviceName | DeadToken): Promise<boolean> {
     this.#assertOpen();
-    const removed = this.#devices.remove(owner, which);
-    if (removed !== undefined) this.#room.release(estimateDeviceBytes({ ...removed, atMs: 0n }));
-    return removed !== undefined;
+    return this.#removeDevice(owner, which);
+  }
+
+  async putRecipients(recipients: readonly Recipient[], atMs: EpochMs): Promise<void> {
+    this.#assertOpen();
+    let bytes = 0;
+    for (const recipient of recipients) {
+      const before = this.#recipients.get(recipient);
+      bytes += estimateRecipientBytes(recipient) - (before ? estimateRecipientBytes(before) : 0);
+    }
+    this.#takeBytes(bytes);
+    for (const recipient of recipients) {
+      const { tenantId, addresses } = recipient;
+      this.#recipients.set(recipient, recipient);
+      for (const [channel, address] of Object.entries(addresses))
+        this.#dead.revive({ tenantId, channel: channel as Channel, address }, atMs);
+    }
+  }
+
+  async getRecipient(owner: UserKey): Promise<Recipient> {
+    this.#assertOpen();
+    const recipient = this.#recipients.get(owner);
+    if (recipient === undefined) throw noRecipient();
+    return recipient;
+  }
+
+  async destinations(lookUps: readonly DestinationLookUp[]): Promise<KnownDestinations[]> {
+    this.#assertOpen();
+    return lookUps.map((lookUp) => ({
+      addresses: this.#recipients.get(lookUp)?.addresses ?? {},
+      devices: lookUp.devices ? this.#devices.list(lookUp) : [],
+    }));
+  }
+
+  async eraseUser(owner: UserKey): Promise<number> {
+    this.#assertOpen();
+    let erased = 0;
+    const inbox = this.#inboxes.get(owner);
+    for (const row of [...(inbox?.rows() ?? [])]) {
+      erased += 1 + row.deliveries.length - (row.inApp === undefined ? 0 : 1);
+      this.#evict(row);
+    }
+    if (inbox !== undefined) this.#room.release(inboxBytes);
+    this.#inboxes.delete(owner);
+    for (const { deviceType, deviceId } of this.#devices.list(owner))
+      if (this.#removeDevice(owner, { deviceType, deviceId })) erased += 1;
+    const recipient = this.#recipients.get(owner);
+    if (recipient !== undefined) {
+      this.#room.release(estimateRecipientBytes(recipient));
+      this.#recipients.delete(owner);
+      erased += 1;
+    }
+    return erased;
+  }
+
+  async markAddressesDead(batch: readonly DeadAddress[]): Promise<void> {
+    this.#assertOpen();
+    for (const address of batch) {
+      if (this.#dead.adds(address)) this.#takeBytes(estimateDeadAddressBytes(address));
+      this.#dead.mark(address);
+    }
+  }
+
+  async deadAddresses(addresses: readonly Address[]): Promise<(Reason | undefined)[]> {
+    this.#assertOpen();
+    return addresses.map((address) => this.#dead.reasonOf(address));
+  }
+
+  async listDeadAddresses(query: DeadAddressQuery): Promise<DeadAddressPage> {
+    this.#assertOpen();
+    return this.#dead.list(query);
+  }
+
+  async reviveAddress(address: Address, atMs: EpochMs): Promise<boolean> {
+    this.#assertOpen();
+    return this.#dead.revive(address, atMs);
   }
 
   async ready(): Promise<boolean> {
@@ -291,6 +408,8 @@ export class MemoryStore implements Store {
     this.#closed = true;
     this.#inboxes.clear();
     this.#devices.clear();
+    this.#recipients.clear();
+    this.#dead.clear();
     this.#outbox.clear();
   }
 
@@ -391,6 +510,12 @@ export class MemoryStore implements Store {
     return [...this.#inboxes.ofTenant(tenantId)].flatMap((inbox) => [...inbox.rows()]);
   }
 
+  #removeDevice(owner: UserKey, which: DeviceName | DeadToken): boolean {
+    const removed = this.#devices.remove(owner, which);
+    if (removed !== undefined) this.#room.release(estimateDeviceBytes({ ...removed, atMs: 0n }));
+    return removed !== undefined;
+  }
+
   #evict(row: Row): void {
     this.#inboxes.get(row.owner)?.evict(row);
     this.#dueItems.set(row.id, { owner: row.owner, id: row.id }, 0n);
@@ -408,6 +533,12 @@ export class MemoryStore implements Store {
     }
     this.#room.take(bytes);
     return undefined;
+  }
+
+  /** @throws NotifyError resource_exhausted */
+  #takeBytes(bytes: number): void {
+    if (bytes > 0 && !this.#room.fits(bytes)) throw this.#storeFull();
+    this.#room.take(bytes);
   }
 
   #inboxFull(): NotifyError {

@@ -1,5 +1,6 @@
 import type { Attempt, Channel, Delivery } from '../../../src/core/glossary.ts';
 import type { Claim, DeliveryRef, Outcome } from '../../../src/core/outbox.ts';
+import type { KeptReceipt } from '../../../src/core/receipts/receipt.ts';
 import { DueTimes } from './due.ts';
 
 /** What the outbox knows of a delivery beside what its notification shows. */
@@ -11,6 +12,7 @@ interface Entry extends DeliveryRef {
   /** When its last outcome was written. */
   settledAtMs: bigint;
   readonly log: Attempt[];
+  readonly receipts: KeptReceipt[];
 }
 
 /** Those that crashed their holder twice are leased one at a time. */
@@ -39,6 +41,7 @@ export class MemoryOutbox {
         crashes: 0,
         settledAtMs: 0n,
         log: [],
+        receipts: [],
       };
       this.#entries.set(delivery.id, entry);
     }
@@ -62,6 +65,10 @@ export class MemoryOutbox {
     return [...(this.#entries.get(deliveryId)?.log ?? [])];
   }
 
+  receipts(deliveryId: string): readonly KeptReceipt[] {
+    return [...(this.#entries.get(deliveryId)?.receipts ?? [])];
+  }
+
   isLeased(deliveryId: string): boolean {
     return this.#entries.get(deliveryId)?.leaseToken !== undefined;
   }
@@ -79,6 +86,19 @@ export class MemoryOutbox {
     entry.crashes = 0;
     entry.leaseToken = undefined;
     entry.settledAtMs = atMs;
+    this.#setDue(entry, delivery.dueAtMs);
+  }
+
+  /**
+   * A receipt took a delivery out of the outbox; a lease stays with its holder, who still has an outcome to tell.
+   * @param moved whether it gave the delivery its status
+   */
+  receive(delivery: Delivery, receipt: KeptReceipt, moved: boolean): void {
+    const entry = this.#entries.get(delivery.id);
+    if (entry === undefined) return;
+    const { atMs, provider, kind, reason, detail } = receipt;
+    entry.receipts.push({ atMs, provider, kind, reason, detail });
+    if (moved) entry.settledAtMs = atMs;
     this.#setDue(entry, delivery.dueAtMs);
   }
 
@@ -126,10 +146,10 @@ export class MemoryOutbox {
     return { claimed, nextDueInMs: next === 0n ? undefined : Number(next) - nowMs };
   }
 
-  /** Moves a lease's end. @returns whether the token still holds it */
+  /** Moves a lease's end. @returns whether the token still holds it, and there is something left to attempt */
   extend(token: string, deliveryId: string, dueAtMs: bigint): boolean {
     const entry = this.#entries.get(deliveryId);
-    if (entry?.leaseToken !== token) return false;
+    if (entry?.leaseToken !== token || entry.dueAtMs === 0n) return false;
     this.#setDue(entry, dueAtMs);
     return true;
   }

@@ -184,19 +184,22 @@ export class UserInbox {
 
   /** @returns the delivery as it is after the outcome; undefined where that changed nothing */
   record(outcome: Outcome): Delivery | undefined {
-    const row = this.#rowsById().get(outcome.id);
-    const before = row?.deliveries.find(({ id }) => id === outcome.deliveryId);
-    if (row === undefined || before === undefined) return undefined;
+    const before = this.delivery(outcome.id, outcome.deliveryId);
+    if (before === undefined) return undefined;
     const after = afterOutcome(before, outcome);
     if (after === before) return undefined;
-    this.#setDeliveries(
-      row,
-      row.deliveries.map((delivery) => (delivery === before ? after : delivery)),
-    );
+    this.replace(outcome.id, after);
     return after;
   }
 
-  /** Replaces a delivery that nobody else may change meanwhile: whoever leases it, or makes it due again. */
+  /** A delivery of a row, by their ids. */
+  delivery(id: string, deliveryId: string): Delivery | undefined {
+    return this.#rowsById()
+      .get(id)
+      ?.deliveries.find((delivery) => delivery.id === deliveryId);
+  }
+
+  /** Replaces a delivery of a row. */
   replace(id: string, delivery: Delivery): void {
     const row = this.#rowsById().get(id);
     if (row === undefined) return;

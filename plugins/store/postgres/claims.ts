@@ -62,7 +62,9 @@ FROM leased l JOIN notify.notifications n ON n.tenant_id = l.tenant_id AND n.id 
 };
 
 const given = `unnest($1::text[], $2::uuid[], $3::uuid[]) AS r (tenant_id, item_id, id)`;
-const holds = 'd.tenant_id = r.tenant_id AND d.item_id = r.item_id AND d.id = r.id AND d.lease_token = $4';
+/** A receipt that is faster than an outcome leaves the lease and takes the due time. */
+const holds = `d.tenant_id = r.tenant_id AND d.item_id = r.item_id AND d.id = r.id AND d.lease_token = $4
+  AND d.due_at_ms IS NOT NULL`;
 
 const renew: Statement = {
   name: 'renew',

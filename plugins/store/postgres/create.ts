@@ -121,16 +121,20 @@ async function createDrafts(
     batch = calls.flatMap((call) => drafts(call, nowMs));
     return createRows(tx, batch, nowMs);
   });
-  if (outcomes.includes(undefined))
-    await db.transaction(async (tx) => {
-      const users = await lockUsers(
-        tx,
-        batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
-        'skip',
-      );
-      await answerRepeats(tx, batch, outcomes, users, nowMs);
-    });
-  return outcomes as CreateOutcome[];
+  if (!outcomes.includes(undefined)) return outcomes as CreateOutcome[];
+  await db.transaction(async (tx) => {
+    const users = await lockUsers(
+      tx,
+      batch.map(({ row }) => row).filter((_, i) => outcomes[i] === undefined),
+      'skip',
+    );
+    await answerRepeats(tx, batch, outcomes, users, nowMs);
+  });
+  // what is still without an answer was erased between the two, and is new now
+  const erased = batch.filter((_, i) => outcomes[i] === undefined);
+  const again = erased.map(({ row, lease }) => ({ rows: [row], lease }));
+  const anew = again.length > 0 ? await createDrafts(db, again, now) : [];
+  return outcomes.map((outcome) => outcome ?? anew.shift()) as CreateOutcome[];
 }
 
 /** @returns undefined for a repeat that is still to be answered */

@@ -3,20 +3,23 @@ import type { DeliveryPage, DeliveryQuery, DeliveryRecord } from '../../../src/c
 import { notFound } from '../../../src/core/errors.ts';
 import type { Database } from './database.ts';
 import { toAttempt } from './outcomes.ts';
+import { toReceipt } from './receipts.ts';
 import { type JsonDelivery, toDelivery, usualInAppProvider } from './rows.ts';
 import type { Row, Statement, Value } from './statement.ts';
 
 /** A delivery as `JsonDelivery`: of the table, and of a notification's own columns. */
 const other = `json_build_array(d.ordinal, d.id, d.channel, d.destination, d.provider, d.status, d.reason, d.attempts,
-  d.provider_message_id, d.delivered_at_ms::text, d.ack_at_ms::text, d.due_at_ms::text, d.first_due_at_ms::text)`;
+  d.provider_message_id, d.delivered_at_ms::text, d.ack_at_ms::text, d.due_at_ms::text, d.first_due_at_ms::text,
+  d.opened_at_ms::text, d.clicked_at_ms::text)`;
 const inApp = `json_build_array(n.in_app_ordinal, n.in_app_id, 'in_app', coalesce(n.in_app_destination, n.user_id),
   coalesce(n.in_app_provider, '${usualInAppProvider}'), n.in_app_status, coalesce(n.in_app_reason, ''), 0,
-  coalesce(n.in_app_message_id, ''), n.in_app_delivered_at_ms::text, n.in_app_ack_at_ms::text, NULL, NULL)`;
+  coalesce(n.in_app_message_id, ''), n.in_app_delivered_at_ms::text, n.in_app_ack_at_ms::text, NULL, NULL, NULL, NULL)`;
 
 const one: Statement = {
   name: 'delivery',
   text: `
-SELECT n.user_id, n.id, n.notification_id, n.created_at_ms, ${other} AS delivery, array_to_json(d.attempt_log) AS log
+SELECT n.user_id, n.id, n.notification_id, n.created_at_ms, ${other} AS delivery, array_to_json(d.attempt_log) AS log,
+  array_to_json(d.receipt_log) AS receipts
 FROM notify.deliveries d JOIN notify.notifications n ON n.tenant_id = d.tenant_id AND n.id = d.item_id
 WHERE d.tenant_id = $1 AND d.id = $2`,
 };
@@ -25,7 +28,7 @@ WHERE d.tenant_id = $1 AND d.id = $2`,
 const oneInApp: Statement = {
   name: 'delivery_in_app',
   text: `
-SELECT n.user_id, n.id, n.notification_id, n.created_at_ms, ${inApp} AS delivery, '[]' AS log
+SELECT n.user_id, n.id, n.notification_id, n.created_at_ms, ${inApp} AS delivery, '[]' AS log, '[]' AS receipts
 FROM notify.notifications n WHERE n.tenant_id = $1 AND n.id = $2 AND n.in_app_id = $2`,
 };
 
@@ -40,7 +43,8 @@ export async function getDelivery(
   const [found] = row === undefined ? await db.read(oneInApp, [tenantId, deliveryId]) : [row];
   if (found === undefined) throw notFound('delivery');
   const log = (JSON.parse(found.log ?? '[]') as string[]).map(toAttempt);
-  return { ...toRecord(tenantId, found), log };
+  const receipts = (JSON.parse(found.receipts ?? '[]') as string[]).map(toReceipt);
+  return { ...toRecord(tenantId, found), log, receipts };
 }
 
 /**
@@ -122,4 +126,5 @@ const toRecord = (tenantId: string, row: Row): DeliveryRecord => ({
   createdAtMs: BigInt(row.created_at_ms ?? 0),
   delivery: toDelivery(JSON.parse(row.delivery ?? '') as JsonDelivery),
   log: [],
+  receipts: [],
 });

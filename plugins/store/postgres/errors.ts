@@ -69,16 +69,19 @@ export function publicFailure(error: unknown): NotifyError {
   if (error instanceof NotifyError) return error;
   const trouble = troubleOf(error);
   const cause = loggable(error);
-  if (trouble === 'row')
-    return new NotifyError('invalid_argument', 'a value cannot be stored, such as a text with NUL', {
-      cause,
-    });
+  if (trouble === 'row') return new NotifyError('invalid_argument', wrongInRow(error), { cause });
   if (trouble === 'unknown')
     return new NotifyError('internal', 'internal error; the log has the cause under this request id', {
       cause,
     });
   return new NotifyError('unavailable', texts[trouble], { retryAfterMs: retryAfterMs[trouble], cause });
 }
+
+/** An entry of a B-tree takes 2,704 bytes, with its header and the lengths of its columns. */
+const wrongInRow = (error: unknown): string =>
+  (error as { code?: unknown }).code === '54000'
+    ? 'tenant, user and notification or device id are too long together; keep them within 2,600 bytes'
+    : 'a value cannot be stored, such as a text with NUL';
 
 /**
  * An error without what it may quote: parameters, rows, statements. Messages of data errors quote values, and details

@@ -5,6 +5,7 @@ import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { lockUsers, saveCounters } from './counters.ts';
 import type { Database } from './database.ts';
+import { inRounds } from './rounds.ts';
 import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 const given = `unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
@@ -13,6 +14,9 @@ const given = `unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[]
 
 /** Whether an outcome counts: pending may become anything, delivered only acked (status.ts). */
 const moves = (status: string) => `(${status} = 'pending' OR ${status} = 'delivered' AND o.status = 'acked')`;
+/** Where a receipt was faster, the attempt of whoever holds the lease is still added; the status stays. */
+const unlessReceived = (outcome: string, column: string) =>
+  `CASE WHEN ${moves('d.status')} THEN ${outcome} ELSE ${column} END`;
 const taken = (column: string) =>
   `CASE WHEN o.status IN ('delivered', 'acked') THEN coalesce(${column}, o.at_ms) ELSE ${column} END`;
 
@@ -38,21 +42,21 @@ const writeOthers: Statement = {
   name: 'outcomes',
   text: `
 UPDATE notify.deliveries d SET
-  status = o.status,
-  reason = o.reason,
+  status = ${unlessReceived('o.status', 'd.status')},
+  reason = ${unlessReceived('o.reason', 'd.reason')},
   attempts = d.attempts + coalesce(cardinality(string_to_array(o.attempts, E'\\n')), 0),
   attempt_log = d.attempt_log || string_to_array(o.attempts, E'\\n'),
   provider = coalesce(o.provider, d.provider),
-  due_at_ms = CASE WHEN o.status = 'pending' THEN o.due_at_ms END,
+  due_at_ms = CASE WHEN d.status = 'pending' AND o.status = 'pending' THEN o.due_at_ms END,
   lease_token = NULL,
   crashes = 0,
   provider_message_id = coalesce(nullif(o.message_id, ''), d.provider_message_id),
   delivered_at_ms = ${taken('d.delivered_at_ms')},
-  ack_at_ms = CASE WHEN o.status = 'acked' THEN o.at_ms ELSE d.ack_at_ms END,
-  updated_at_ms = o.at_ms
+  ack_at_ms = CASE WHEN o.status = 'acked' THEN ${unlessReceived('o.at_ms', 'd.ack_at_ms')} ELSE d.ack_at_ms END,
+  updated_at_ms = ${unlessReceived('o.at_ms', 'd.updated_at_ms')}
 FROM ${given}
 WHERE d.tenant_id = o.tenant_id AND d.id = o.id AND d.user_id = o.user_id AND d.item_id = o.item_id
-  AND ${moves('d.status')} AND (o.lease_token IS NULL OR d.lease_token = o.lease_token)
+  AND (d.lease_token = o.lease_token OR o.lease_token IS NULL AND ${moves('d.status')})
 RETURNING d.id`,
 };
 
@@ -111,24 +115,6 @@ async function leave(tx: Transaction, row: Row, users: Awaited<ReturnType<typeof
   users.set(userKey(owner), after);
   await saveCounters(tx, owner, after);
 }
-
-/** Several outcomes of one delivery are written one after the other: the first of each, then the second of each. */
-function inRounds(outcomes: readonly Outcome[]): Outcome[][] {
-  const counts = new Map<string, number>();
-  const rounds: Outcome[][] = [];
-  for (const outcome of outcomes) {
-    const round = counts.get(outcome.deliveryId) ?? 0;
-    counts.set(outcome.deliveryId, round + 1);
-    rounds[round] ??= [];
-    rounds[round].push(outcome);
-  }
-  for (const round of rounds) round.sort(byKey);
-  return rounds;
-}
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-const byKey = (a: Outcome, b: Outcome): number =>
-  compare(a.tenantId, b.tenantId) || compare(a.id, b.id) || compare(a.deliveryId, b.deliveryId);
 
 const notIn = (written: readonly Row[]): ((outcome: Outcome) => boolean) => {
   const ids = new Set(written.map(({ id }) => id));

@@ -1,7 +1,23 @@
+import type {
+  Address,
+  DeadAddress,
+  DeadAddressPage,
+  DeadAddressQuery,
+  DestinationLookUp,
+  KnownDestinations,
+  Recipient,
+} from '../../../src/core/addresses.ts';
 import { isUuid } from '../../../src/core/ambient.ts';
 import type { DeliveryPage, DeliveryQuery, DeliveryRecord } from '../../../src/core/delivery-log.ts';
 import { notFound } from '../../../src/core/errors.ts';
-import type { Device, InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type {
+  Device,
+  EpochMs,
+  InboxSummary,
+  Notification,
+  Reason,
+  UserKey,
+} from '../../../src/core/glossary.ts';
 import type {
   Advanced,
   Cancel,
@@ -13,6 +29,7 @@ import type {
   Outcome,
   Retry,
 } from '../../../src/core/outbox.ts';
+import type { Receipt, ReceivedDelivery } from '../../../src/core/receipts/receipt.ts';
 import type {
   CreateOutcome,
   DeadToken,
@@ -36,12 +53,16 @@ import { Coalescer } from './coalesce.ts';
 import { createCalls } from './create.ts';
 import type { Database } from './database.ts';
 import { databaseNow, type StoreClock } from './database-clock.ts';
+import { findDead, listDeadAddresses, markAddressesDead, revive } from './dead-addresses.ts';
 import { getDelivery, listDeliveries } from './delivery-log.ts';
 import { listDevices, registerDevice, removeDevice } from './devices.ts';
 import type { CreateCall } from './drafts.ts';
+import { eraseUser } from './erase.ts';
 import { publicFailure } from './errors.ts';
 import { getNotification, inboxSummaries, inboxSummary, listNotifications } from './listing.ts';
 import { recordOutcomes } from './outcomes.ts';
+import { recordReceipts } from './receipts.ts';
+import { destinations, getRecipient, putRecipients } from './recipients.ts';
 import { retryDeliveries } from './retry.ts';
 import { settings } from './settings.ts';
 import { SharedReads } from './shared-reads.ts';
@@ -59,6 +80,9 @@ export class PostgresStore implements Store {
   readonly #pages = new SharedReads<NotificationPage>();
   readonly #creates: Coalescer<CreateCall, CreateOutcome[]>;
   readonly #outcomes: Coalescer<readonly Outcome[], boolean[]>;
+  readonly #receipts: Coalescer<readonly Receipt[], (ReceivedDelivery | undefined)[]>;
+  readonly #destinations: Coalescer<readonly DestinationLookUp[], KnownDestinations[]>;
+  readonly #dead: Coalescer<readonly Address[], (Reason | undefined)[]>;
 
   /** @param db the store's own: it is closed with the store */
   constructor(db: Database, clock: StoreClock) {
@@ -72,17 +96,12 @@ export class PostgresStore implements Store {
       weigh: weightOf,
       batchWeight: 1,
     });
-    this.#outcomes = new Coalescer(
-      async (calls) => {
-        const written = await recordOutcomes(db, calls.flat());
-        let to = 0;
-        return calls.map((call) => {
-          to += call.length;
-          return written.slice(to - call.length, to);
-        });
-      },
-      { concurrency: 1, weigh: (call) => call.length, batchWeight: settings.rowsPerFlush },
-    );
+    const writes = { concurrency: 1, size: settings.rowsPerFlush };
+    this.#outcomes = inBatches((rows: readonly Outcome[]) => recordOutcomes(db, rows), writes);
+    this.#receipts = inBatches((rows: readonly Receipt[]) => recordReceipts(db, rows), writes);
+    const reads = { concurrency: settings.flushers, size: settings.lookUpsPerRead };
+    this.#destinations = inBatches((rows: readonly DestinationLookUp[]) => destinations(db, rows), reads);
+    this.#dead = inBatches((rows: readonly Address[]) => findDead(db, rows), reads);
   }
 
   /** By the database's clock, as of the last answer of it. */
@@ -158,6 +177,11 @@ export class PostgresStore implements Store {
     return outcomes.length > 0 ? this.#safe(this.#outcomes.submit(outcomes)) : [];
   }
 
+  async recordReceipts(receipts: readonly Receipt[]): Promise<(ReceivedDelivery | undefined)[]> {
+    this.#db.assertOpen();
+    return receipts.length > 0 ? this.#safe(this.#receipts.submit(receipts)) : [];
+  }
+
   async advanceItems(limit: number): Promise<Advanced> {
     return this.#safe(advanceItems(this.#db, this.#clock, limit));
   }
@@ -190,13 +214,45 @@ export class PostgresStore implements Store {
     return this.#safe(removeDevice(this.#db, owner, which));
   }
 
+  async putRecipients(recipients: readonly Recipient[], atMs: EpochMs): Promise<void> {
+    if (recipients.length > 0) await this.#safe(putRecipients(this.#db, recipients, atMs));
+  }
+
+  async getRecipient(owner: UserKey): Promise<Recipient> {
+    return this.#safe(getRecipient(this.#db, owner));
+  }
+
+  async destinations(lookUps: readonly DestinationLookUp[]): Promise<KnownDestinations[]> {
+    return lookUps.length === 0 ? [] : this.#safe(this.#destinations.submit(lookUps));
+  }
+
+  async eraseUser(owner: UserKey): Promise<number> {
+    return this.#safe(eraseUser(this.#db, owner));
+  }
+
+  async markAddressesDead(batch: readonly DeadAddress[]): Promise<void> {
+    await this.#safe(markAddressesDead(this.#db, batch));
+  }
+
+  async deadAddresses(addresses: readonly Address[]): Promise<(Reason | undefined)[]> {
+    return addresses.length === 0 ? [] : this.#safe(this.#dead.submit(addresses));
+  }
+
+  async listDeadAddresses(query: DeadAddressQuery): Promise<DeadAddressPage> {
+    return this.#safe(listDeadAddresses(this.#db, query));
+  }
+
+  async reviveAddress(address: Address, atMs: EpochMs): Promise<boolean> {
+    return (await this.#safe(this.#db.transaction((tx) => revive(tx, [address], atMs)))) > 0;
+  }
+
   ready(): Promise<boolean> {
     return this.#db.ready();
   }
 
   /** Writes what was accepted for writing, and closes the connections. */
   async close(): Promise<void> {
-    await Promise.all([this.#creates.settled(), this.#outcomes.settled()]);
+    await Promise.all([this.#creates.settled(), this.#outcomes.settled(), this.#receipts.settled()]);
     await this.#db.close();
   }
 
@@ -208,6 +264,24 @@ export class PostgresStore implements Store {
       throw publicFailure(error);
     }
   }
+}
+
+/** Calls with rows of one kind, done together; each is answered for its own rows. */
+function inBatches<In, Out>(
+  work: (rows: readonly In[]) => Promise<readonly Out[]>,
+  { concurrency, size }: { readonly concurrency: number; readonly size: number },
+): Coalescer<readonly In[], Out[]> {
+  return new Coalescer(
+    async (calls) => {
+      const done = await work(calls.flat());
+      let to = 0;
+      return calls.map((call) => {
+        to += call.length;
+        return done.slice(to - call.length, to);
+      });
+    },
+    { concurrency, weigh: (call) => call.length, batchWeight: size },
+  );
 }
 
 /** Parts of about the same size, none larger than a batch. */

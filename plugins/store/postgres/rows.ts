@@ -30,7 +30,7 @@ export const itemJson = `json_build_array(${itemValues},
   CASE WHEN n.other_deliveries > 0 THEN (
     SELECT json_agg(json_build_array(d.ordinal, d.id, d.channel, d.destination, d.provider, d.status, d.reason,
       d.attempts, d.provider_message_id, d.delivered_at_ms::text, d.ack_at_ms::text, d.due_at_ms::text,
-      d.first_due_at_ms::text))
+      d.first_due_at_ms::text, d.opened_at_ms::text, d.clicked_at_ms::text))
     FROM notify.deliveries d WHERE d.tenant_id = n.tenant_id AND d.item_id = n.id
   ) END)`;
 
@@ -94,6 +94,8 @@ export type JsonDelivery = [
   ackAtMs: string | null,
   dueAtMs: string | null,
   firstDueAtMs: string | null,
+  openedAtMs: string | null,
+  clickedAtMs: string | null,
 ];
 
 export function toNotification(owner: UserKey, item: Item, seenPosition: number): Notification {
@@ -169,6 +171,8 @@ function toInApp(owner: UserKey, item: Item): Delivery | undefined {
     ackAtMs: time(item[25]),
     dueAtMs: 0n,
     firstDueAtMs: 0n,
+    openedAtMs: 0n,
+    clickedAtMs: 0n,
   };
 }
 
@@ -185,6 +189,8 @@ export const toDelivery = (json: JsonDelivery): Delivery => ({
   ackAtMs: time(json[10]),
   dueAtMs: time(json[11]),
   firstDueAtMs: time(json[12]),
+  openedAtMs: time(json[13]),
+  clickedAtMs: time(json[14]),
 });
 
 /** How actions are stored; undefined for none. */

@@ -52,6 +52,10 @@ export const settings = {
   pairsPerScan: 500,
   /** Items that are cancelled in one transaction. */
   itemsPerCancel: 500,
+  /** Items of a user that one statement erases, with their deliveries. */
+  itemsPerErase: 5_000,
+  /** Users or addresses that one statement looks up for Notify calls that came together. */
+  lookUpsPerRead: 1_000,
   /** Bytes of one batch, by the length of its texts, unless one call alone is larger. */
   bytesPerFlush: 8 * 2 ** 20,
 } as const;

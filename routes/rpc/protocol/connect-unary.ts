@@ -98,7 +98,8 @@ async function compressed(
   reply: FastifyReply,
   answer: string | Buffer,
 ): Promise<string | Buffer> {
-  reply.header('vary', 'accept-encoding');
+  const vary = reply.getHeader('vary'); // CORS has set it where origins are allowed
+  reply.header('vary', vary === undefined ? 'accept-encoding' : `${vary}, accept-encoding`);
   if (!takesGzip.test(String(request.headers['accept-encoding']))) return answer;
   reply.header('content-encoding', 'gzip');
   return gzipAsync(answer);

@@ -27,6 +27,12 @@ export async function readEnvelope(body: Readable, encoding: string | undefined)
   if (bytes.length < envelopeHeadBytes)
     throw new NotifyError('invalid_argument', 'the request holds no message; send exactly one');
   const flags = bytes.readUInt8(0);
+  // in time to tell it from a length that is a piece of text: plain JSON, sent as it is by curl
+  if (flags > compressedFlag)
+    throw new NotifyError(
+      'invalid_argument',
+      'the request has no envelope: put a byte 0 and the length in four bytes before the message',
+    );
   const length = bytes.readUInt32BE(1);
   if (length > maxMessageBytes) throw tooLarge();
   const message = bytes.subarray(envelopeHeadBytes, envelopeHeadBytes + length);
@@ -41,13 +47,13 @@ export async function readEnvelope(body: Readable, encoding: string | undefined)
 }
 
 /**
- * @param encoding `identity` or `gzip`
+ * @param encoding `identity` or `gzip`, in any case
  * @throws NotifyError invalid_argument for damaged data, resource_exhausted past the limit, unimplemented otherwise
  */
 export async function decompress(bytes: Buffer, encoding: string): Promise<Buffer> {
-  if (encoding === 'identity' || bytes.length === 0) return bytes;
-  if (encoding !== 'gzip')
-    throw new NotifyError('unimplemented', 'unknown compression; use gzip or identity');
+  const coding = encoding.toLowerCase(); // RFC 9110 §8.4.1
+  if (coding === 'identity' || bytes.length === 0) return bytes;
+  if (coding !== 'gzip') throw new NotifyError('unimplemented', 'unknown compression; use gzip or identity');
   try {
     return await gunzipAsync(bytes, { maxOutputLength: maxMessageBytes });
   } catch (error) {

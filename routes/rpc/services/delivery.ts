@@ -43,8 +43,8 @@ export function deliveryJson(app: FastifyInstance): (tenantId: string, id: strin
   };
 }
 
-/** @throws NotifyError invalid_argument for a number that is no channel */
-function channelOf(number: DeliveryChannel): Channel | undefined {
+/** A channel to filter by; undefined: any. @throws NotifyError invalid_argument for a number that is none */
+export function channelOf(number: DeliveryChannel): Channel | undefined {
   const channel = channelFromWire.get(number);
   if (channel === undefined && number !== 0)
     throw invalidArgument([{ field: 'channel', description: 'must name a channel, or be left out for any' }]);

@@ -53,6 +53,10 @@ export function notificationClient(app: FastifyInstance, options: StreamOptions)
       return {};
     },
     async ackDataChange({ idempotencyKey, sessionId }, { principal }) {
+      const v = new Violations();
+      v.present('idempotency_key', idempotencyKey);
+      v.present('session_id', sessionId);
+      if (v.found.length > 0) throw invalidArgument(v.found);
       liveHub.acknowledgeHint(principal, sessionId, idempotencyKey);
       return {};
     },

@@ -3,10 +3,35 @@ import { RecipientService } from '../../../proto/gen/notify/v1/recipient_pb.ts';
 import { invalidArgument, NotifyError } from '../../../src/core/errors.ts';
 import { limits, Violations } from '../../../src/core/notifier/validate.ts';
 import type { RpcService, UnaryMethods } from '../call.ts';
+import { channelFromWire } from '../wire/enums.ts';
+import { deadAddressToWire, recipientFromWire, recipientToWire } from '../wire/recipient.ts';
+import { channelOf } from './delivery.ts';
 import { producerOnly } from './notification-internal.ts';
 
 export function recipient(app: FastifyInstance): RpcService {
+  const { recipients } = app;
   const unary: UnaryMethods<typeof RecipientService> = {
+    async putRecipient({ tenantId, recipient }) {
+      await recipients.put(tenantId, recipient && recipientFromWire(recipient));
+      return {};
+    },
+    async putRecipients({ tenantId, recipients: given }) {
+      await recipients.putAll(tenantId, given.map(recipientFromWire));
+      return {};
+    },
+    async getRecipient(request) {
+      return { recipient: recipientToWire(await recipients.get(request)) };
+    },
+    async eraseRecipient(request) {
+      return { erased: await recipients.erase(request) };
+    },
+    async listDeadAddresses(request) {
+      const page = await recipients.listDead({ ...request, channel: channelOf(request.channel) });
+      return { addresses: page.addresses.map(deadAddressToWire), nextCursor: page.nextCursor };
+    },
+    async reviveAddress({ tenantId, channel, address }) {
+      return { revived: await recipients.revive(tenantId, channelFromWire.get(channel), address) };
+    },
     async getWebhookSecret({ tenantId, url }) {
       const v = new Violations();
       v.text('tenant_id', tenantId, limits.idBytes, true);
@@ -23,6 +48,17 @@ export function recipient(app: FastifyInstance): RpcService {
   return {
     desc: RecipientService,
     unary: unary as unknown as RpcService['unary'],
+    checks: {
+      putRecipients: {
+        lists: [
+          {
+            field: 'recipients',
+            items: limits.recipientsPerCall,
+            description: `must be at most ${limits.recipientsPerCall.toLocaleString('en')}; split the call`,
+          },
+        ],
+      },
+    },
     authenticate: producerOnly(app),
   };
 }

@@ -27,5 +27,8 @@ export function deliveryToWire(record: DeliveryRecord): MessageInitShape<typeof 
       durationMs: BigInt(Math.round(attempt.durationMs)),
       status: statusToWire[attempt.status],
     })),
+    openedAtMs: delivery.openedAtMs,
+    clickedAtMs: delivery.clickedAtMs,
+    receipts: [...record.receipts],
   };
 }

@@ -104,6 +104,10 @@ export class BackplanePeers implements Peers {
     this.#backplane.send({ kind: 'inbox', owner: key, change: { summary: change.summary } });
   }
 
+  userErased(owner: UserKey, position: number): void {
+    if (this.sessions(owner) > 0) this.#backplane.send({ kind: 'erased', owner: keyOf(owner), position });
+  }
+
   hint(owners: readonly UserKey[], hint: Hint): void {
     const held = owners.filter((owner) => this.sessions(owner) > 0).map(keyOf);
     for (let from = 0; from < held.length; from += ownersAtATime)
@@ -189,6 +193,9 @@ export class BackplanePeers implements Peers {
         break;
       case 'inbox':
         hub.heardInbox(message.owner, message.change);
+        break;
+      case 'erased':
+        hub.heardErased(message.owner, message.position);
         break;
       case 'hint':
         hub.heardHint(message.owners, message.hint);

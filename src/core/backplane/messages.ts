@@ -7,6 +7,7 @@ export type Message =
   | { readonly kind: 'due' }
   | { readonly kind: 'item'; readonly owner: UserKey; readonly position: number }
   | { readonly kind: 'inbox'; readonly owner: UserKey; readonly change: InboxNews }
+  | { readonly kind: 'erased'; readonly owner: UserKey; readonly position: number }
   | { readonly kind: 'hint'; readonly owners: readonly UserKey[]; readonly hint: Hint }
   | {
       readonly kind: 'ack';

@@ -8,6 +8,8 @@ export interface AttemptResult {
   readonly durationMs: number;
   readonly provider: string;
   readonly providerMessageId: string;
+  /** What the provider told of one that it took, for the delivery's log. */
+  readonly detail: string;
   /** What the sandbox did with it; undefined: nothing. */
   readonly diverted?: Diversion | undefined;
   /** Undefined: the provider took it. */
@@ -78,8 +80,8 @@ export async function attemptDelivery(
     options.signal.removeEventListener('abort', stop);
   }
   const durationMs = Math.max(0, clock.now() - startedAtMs);
-  const { providerMessageId, diverted } = receipt;
-  return { startedAtMs, durationMs, provider: provider.name, providerMessageId, diverted, failure };
+  const { providerMessageId, detail = '', diverted } = receipt;
+  return { startedAtMs, durationMs, provider: provider.name, providerMessageId, detail, diverted, failure };
 }
 
 function failureOf(error: unknown): AttemptFailure {

@@ -1,5 +1,6 @@
+import { deadReason, markedChannels } from '../addresses.ts';
 import type { Ambient } from '../ambient.ts';
-import { deadDestination, type Providers, thoseFor } from '../channel.ts';
+import { codes, deadDestination, type Providers, thoseFor } from '../channel.ts';
 import type { Channel, DeliveryStatus } from '../glossary.ts';
 import type { Lease, Outcome } from '../outbox.ts';
 import type { Store } from '../store.ts';
@@ -35,7 +36,7 @@ export interface AttemptObserver extends LaneObserver {
 /** What is needed of the store. */
 export type DispatchedStore = Pick<
   Store,
-  'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice'
+  'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice' | 'markAddressesDead'
 >;
 
 /**
@@ -189,6 +190,7 @@ export class Attempts {
       return verdict;
     }
     await this.#forgetDevice(job, last);
+    await this.#markDead(job, last);
     const outcome = verdict ?? this.#outcomeOf(job, results, lanes);
     this.#tell(job, last, outcome.status === 'suppressed' ? 'failed' : outcome.status);
     return outcome;
@@ -229,6 +231,16 @@ export class Attempts {
     await this.#outbox
       .removeDevice(notification, dead)
       .catch((error: unknown) => this.#observer.failed('forget a dead device', error));
+  }
+
+  /** Nobody is reached there any more: the next notification is not sent there. */
+  async #markDead({ notification, delivery }: Job, { failure, startedAtMs }: AttemptResult): Promise<void> {
+    const { channel, destination: address } = delivery;
+    if (failure?.code !== codes.destinationGone || !markedChannels.has(channel)) return;
+    const dead = { tenantId: notification.tenantId, channel, address, reason: deadReason };
+    await this.#outbox
+      .markAddressesDead([{ ...dead, atMs: BigInt(startedAtMs) }])
+      .catch((error: unknown) => this.#observer.failed('mark a dead address', error));
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Ambient } from '../ambient.ts';
+import type { Channel } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { Outbox } from '../outbox.ts';
 import { announce } from './announce.ts';
@@ -33,8 +34,8 @@ export class Dispatcher {
   #stopped = false;
   /** Something asked for a look while one was under way. */
   #wanted = false;
-  /** Whether the last claim left something behind for want of room. */
-  #hungry = false;
+  /** Channels of which the last claim may have left something behind for want of room. */
+  #hungry: ReadonlySet<Channel> = new Set();
   #isAway = false;
   /** When the store last answered, while it is there. */
   #seenAtMs: number;
@@ -55,7 +56,7 @@ export class Dispatcher {
     this.#observer = observer;
     this.#seenAtMs = parts.ambient.clock.now();
     parts.attempts.onFreed(() => {
-      if (this.#hungry && this.#hasRoom()) this.wake();
+      if (this.#hasRoom()) this.wake();
     });
   }
 
@@ -102,7 +103,8 @@ export class Dispatcher {
       const items = await this.#outbox.advanceItems(itemsPerPoll);
       announce(this.#hub, items.changes);
       const room = this.#attempts.room();
-      const wanted = [...room.values()].reduce((sum, places) => sum + places, 0);
+      const hungry = new Set<Channel>();
+      for (const [channel, places] of room) if (places === 0) hungry.add(channel);
       const { deliveries, nextDueInMs } = await this.#outbox.claimDeliveries({
         lease: this.#attempts.lease,
         room,
@@ -114,11 +116,12 @@ export class Dispatcher {
       for (const { notification, deliveryId, crashes } of deliveries) {
         const delivery = notification.deliveries.find(({ id }) => id === deliveryId);
         if (delivery === undefined) continue;
+        hungry.add(delivery.channel);
         const leaseToken = this.#attempts.lease.token;
         void this.#attempts.run({ notification, delivery, leaseToken, crashes });
       }
-      this.#hungry = deliveries.length > 0 || wanted === 0;
-      if (items.more || (deliveries.length > 0 && this.#hasRoom())) return 0;
+      this.#hungry = hungry;
+      if (items.more || this.#hasRoom()) return 0;
       // replicas that came up together do not ask together
       const usual = pollMs * (0.8 + 0.2 * this.#ambient.random());
       return Math.max(1, Math.ceil(Math.min(usual, nextDueInMs ?? usual, items.nextDueInMs ?? usual)));
@@ -157,10 +160,15 @@ export class Dispatcher {
     });
   }
 
-  /** Whether another claim is worth its while: a few at a time would cost as much as many. */
+  /**
+   * Whether another claim is worth its while: a few at a time would cost as much as many. A channel that nothing is due on has room
+   * always, and says nothing.
+   */
   #hasRoom(): boolean {
-    for (const places of this.#attempts.room().values())
-      if (places * 2 >= this.#settings.heldPerChannel) return true;
+    if (this.#hungry.size === 0) return false;
+    const room = this.#attempts.room();
+    for (const channel of this.#hungry)
+      if ((room.get(channel) ?? 0) * 2 >= this.#settings.heldPerChannel) return true;
     return false;
   }
 }

@@ -86,13 +86,20 @@ const hasExpired = ({ notification: { expiresAtMs } }: Job, nowMs: number): bool
   expiresAtMs !== 0n && expiresAtMs <= nowMs;
 
 /** As the delivery's log has it: a try that is to be repeated has failed all the same. */
-const attemptOf = ({ startedAtMs, durationMs, provider, diverted, failure }: AttemptResult): Attempt => ({
+const attemptOf = ({
+  startedAtMs,
+  durationMs,
+  provider,
+  detail,
+  diverted,
+  failure,
+}: AttemptResult): Attempt => ({
   startedAtMs: BigInt(startedAtMs),
   durationMs,
   provider,
   status: failure === undefined ? 'delivered' : 'failed',
   reason: failure?.code ?? diverted ?? '',
-  detail: failure?.detail ?? (diverted ? diversions[diverted] : ''),
+  detail: failure?.detail ?? (diverted ? diversions[diverted] : detail),
 });
 
 const outcome = (

@@ -5,7 +5,7 @@ export type LiveEvent =
   | { readonly kind: 'heartbeat'; readonly timestampMs: number; readonly inboxVersion: number }
   | ItemEvent
   | { readonly kind: 'data_change'; readonly hint: Hint }
-  | { readonly kind: 'inbox'; readonly change: InboxNews }
+  | InboxEvent
   | { readonly kind: 'reset' }
   | { readonly kind: 'end'; readonly reason: EndReason; readonly reconnect: boolean };
 
@@ -16,8 +16,20 @@ export interface ItemEvent {
   readonly first: boolean;
 }
 
+export interface InboxEvent {
+  readonly kind: 'inbox';
+  readonly change: InboxNews;
+}
+
 /** Why the server ends a stream, as the `end` event says it. */
-export type EndReason = 'shutdown' | 'max_age' | 'token_expired' | 'too_many_streams' | 'overloaded' | 'slow';
+export type EndReason =
+  | 'shutdown'
+  | 'max_age'
+  | 'token_expired'
+  | 'too_many_streams'
+  | 'overloaded'
+  | 'slow'
+  | 'erased';
 
 /** A data-change event. Best effort: repeated until acknowledged, never stored. */
 export interface Hint {

@@ -133,6 +133,20 @@ export class LiveHub implements SessionHost {
     this.heardInbox(owner, change);
   }
 
+  /**
+   * Ends a user's streams after everything about the user was erased.
+   * @param position the first one that a stream of the inbox as it is now may resume from
+   */
+  userErased(owner: UserKey, position: number): void {
+    this.#peers.userErased(owner, position);
+    this.heardErased(owner, position);
+  }
+
+  /** The same was done at another replica. */
+  heardErased(owner: UserKey, position: number): void {
+    for (const session of [...(this.#users.get(userKey(owner)) ?? [])]) session.erased(position);
+  }
+
   /** Another replica has stored something of a user: it is read once, however many sessions there are. */
   heardItem(owner: UserKey, position: number): void {
     const sessions = this.#users.get(userKey(owner));

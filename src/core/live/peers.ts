@@ -11,6 +11,8 @@ export interface Peers {
   /** Something new of a user is stored, up to a position. */
   itemStored(owner: UserKey, position: number): void;
   inboxChanged(owner: UserKey, change: InboxNews): void;
+  /** Everything about a user was erased, see LiveHub.userErased. */
+  userErased(owner: UserKey, position: number): void;
   hint(owners: readonly UserKey[], hint: Hint): void;
   /** A session that is not held here has acknowledged a hint. */
   acknowledged(owner: UserKey, sessionId: string, idempotencyKey: string): void;
@@ -25,6 +27,7 @@ export const noPeers: Peers = {
   closed() {},
   itemStored() {},
   inboxChanged() {},
+  userErased() {},
   hint() {},
   acknowledged() {},
   taken() {},

@@ -2,7 +2,7 @@ import type { Clock } from '../ambient.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
 import { inAppOf } from '../status.ts';
 import type { Store } from '../store.ts';
-import type { EndReason, Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
+import type { EndReason, Hint, InboxEvent, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import {
   bufferLimitBytes,
   type LiveObserver,
@@ -62,6 +62,8 @@ export class Session implements SessionInfo {
   #announced = 0;
   /** The inbox's version as far as this client has been told. */
   #version = 0;
+  /** The counts that this client was told last. */
+  #told: InboxNews['summary'] | undefined;
   /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
   #inboxStale = false;
   /** Arrived before the first heartbeat, which has to be first. */
@@ -148,6 +150,8 @@ export class Session implements SessionInfo {
   inboxChanged(change: InboxNews): void {
     if (this.ended) return;
     if (this.#state === 'starting') return; // the inbox event after the replay has it
+    // it was overtaken, by another change or by an item that its counts do not have yet: they are asked for
+    if (change.summary.version <= this.#version) this.#inboxStale = true;
     if (this.#state === 'blocked' || this.#isBlocked()) this.#inboxStale = true;
     else this.#send({ kind: 'inbox', change });
     if (this.#inboxStale) this.#recover();
@@ -218,6 +222,19 @@ export class Session implements SessionInfo {
     this.#close(reason);
   }
 
+  /**
+   * The inbox was erased: what this stream has sent is nowhere any more. The client is told to reset, and opens another stream.
+   * @param position the first one of the inbox as it is now; the next stream goes on from there
+   */
+  erased(position: number): void {
+    if (this.ended) return;
+    if (this.#state !== 'starting') {
+      this.#sent = position;
+      this.#send({ kind: 'reset' });
+    }
+    this.end('erased', true);
+  }
+
   /** The peer has closed the stream. */
   gone(): void {
     this.#close('gone');
@@ -237,7 +254,8 @@ export class Session implements SessionInfo {
     return this.#sink.bufferedBytes() > bufferLimitBytes;
   }
 
-  #send(event: LiveEvent, written?: () => void): void {
+  #send(given: LiveEvent, written?: () => void): void {
+    const event = given.kind === 'inbox' ? this.#inOrder(given) : given;
     // not the greater one: a replay counts items up that the version had already
     if (event.kind === 'inbox') this.#version = event.change.summary.version;
     else if (event.kind === 'heartbeat') this.#version = event.inboxVersion;
@@ -246,6 +264,16 @@ export class Session implements SessionInfo {
     this.#hub.observer.sent(event.kind);
     const position = this.#state === 'starting' ? undefined : this.#sent;
     this.#sink.send(event, this.id, position, written);
+  }
+
+  /** Calls that overtake each other are told of in any order: what changed is still news, their counts are not. */
+  #inOrder(event: InboxEvent): InboxEvent {
+    const { change } = event;
+    if (this.#told === undefined || change.summary.version >= this.#told.version) {
+      this.#told = change.summary;
+      return event;
+    }
+    return { ...event, change: { ...change, summary: this.#told } };
   }
 
   #sendItem(event: ItemEvent): void {
@@ -349,6 +377,8 @@ export class Session implements SessionInfo {
   }
 }
 
-/** Whether streams carry this item. */
+/** Whether streams carry this item. One that was archived while it was snoozed comes back to the archive. */
 export const isStreamed = (notification: Notification): boolean =>
-  notification.position > 0 && inAppOf(notification.deliveries) !== undefined;
+  notification.position > 0 &&
+  notification.archivedAtMs === 0n &&
+  inAppOf(notification.deliveries) !== undefined;

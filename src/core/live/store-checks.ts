@@ -53,12 +53,15 @@ export class StoreChecks {
     sessions: readonly Session[],
     then: (session: Session, summary: InboxSummary) => void = () => {},
   ): Promise<void> {
+    const sent = sessions.map(({ sentPosition }) => sentPosition);
     return this.#store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
       (summaries) =>
         sessions.forEach((session, i) => {
           const summary = summaries[i];
           if (summary === undefined || session.ended) return;
-          session.check(summary);
+          // positions never go back: this is another inbox, and we were not told
+          if (summary.newestPosition < (sent[i] ?? 0)) session.erased(summary.oldestResumable);
+          else session.check(summary);
           then(session, summary);
         }),
       (error: unknown) => this.#observer.failed('heartbeat', error),

@@ -1,9 +1,10 @@
+import { type DestinationLookUp, type KnownDestinations, markedChannels } from '../addresses.ts';
 import type { Ambient } from '../ambient.ts';
 import type { Providers } from '../channel.ts';
 import { announce } from '../dispatcher/announce.ts';
 import type { Attempts } from '../dispatcher/attempts.ts';
 import { errorCodes, invalidArgument, NotifyError, publicError, type Violation } from '../errors.ts';
-import type { Channel, Delivery, Device, Notification, UserKey } from '../glossary.ts';
+import type { Channel, Delivery, Notification, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
 import { bestStatus, inAppOf } from '../status.ts';
 import type { CreateOutcome, NewNotification, Store, StoredOutcome } from '../store.ts';
@@ -14,7 +15,8 @@ import type {
   NotifyCommand,
   NotifyResult,
 } from './command.ts';
-import { needsDevices, planDeliveries } from './plan.ts';
+import { addressesToCheck, lookUpsOf, sendableChannels, suppressDead } from './destinations.ts';
+import { planDeliveries } from './plan.ts';
 import { validateCancel, validateDataChange, validateNotify } from './validate.ts';
 
 export interface NotifierSettings {
@@ -32,6 +34,11 @@ type Fresh = ReadonlyMap<string, Shown>;
 type Freshening = Map<string, Shown>;
 
 const nothingFresh: Fresh = new Map();
+
+/** Users' records and devices, by user id. */
+type Known = ReadonlyMap<string, KnownDestinations | undefined>;
+
+const nothingKnown: Known = new Map();
 
 /** Takes a producer's call to its end: validate, plan, store, attempt, answer. */
 export class Notifier {
@@ -72,8 +79,13 @@ export class Notifier {
     if (found.length + violations.length > 0) throw invalidArgument([...found, ...violations]);
 
     const userIds = distinct(command.userIds);
-    const devices = needsDevices(command, this.#providers) ? await this.#devicesOf(command, userIds) : [];
-    const rows = this.#plan(command, userIds, devices);
+    const channels = sendableChannels(command, this.#providers);
+    const lookUps = lookUpsOf(command, userIds, channels);
+    const known = lookUps.length > 0 ? await this.#known(lookUps) : nothingKnown;
+    const planned = this.#plan(command, userIds, known);
+    const rows = channels.some((channel) => markedChannels.has(channel))
+      ? await this.#withoutDead(planned)
+      : planned;
     const outcomes = await this.#store.createNotifications(rows, this.#attempts.lease);
 
     const stored = outcomes.every(isStored) ? outcomes : outcomes.filter(isStored);
@@ -125,25 +137,27 @@ export class Notifier {
     return this.#settings.liveEnabled && this.#hub.holds(owner);
   }
 
-  #devicesOf({ tenantId }: NotifyCommand, userIds: readonly string[]): Promise<Device[][]> {
-    return Promise.all(userIds.map((userId) => this.#store.listDevices({ tenantId, userId })));
+  /** What the store knows of some users, by user id. */
+  async #known(lookUps: readonly DestinationLookUp[]): Promise<Known> {
+    const found = await this.#store.destinations(lookUps);
+    return new Map(lookUps.map(({ userId }, i) => [userId, found[i]]));
   }
 
-  /** @param devices of each user, in order; empty where no channel needs them */
-  #plan(
-    command: NotifyCommand,
-    userIds: readonly string[],
-    devices: readonly (readonly Device[])[],
-  ): NewNotification[] {
+  async #withoutDead(planned: readonly NewNotification[]): Promise<readonly NewNotification[]> {
+    const addresses = addressesToCheck(planned);
+    if (addresses.length === 0) return planned;
+    return suppressDead(planned, addresses, await this.#store.deadAddresses(addresses));
+  }
+
+  #plan(command: NotifyCommand, userIds: readonly string[], known: Known): NewNotification[] {
     const { ids, clock } = this.#ambient;
     const { tenantId, content } = command;
     const channels = distinct(command.channels);
     const createdAtMs = BigInt(clock.now());
     const expired = content.expiresAtMs !== 0n && content.expiresAtMs <= createdAtMs;
     const appearsAtMs = command.sendAtMs > createdAtMs ? command.sendAtMs : 0n;
-    return userIds.map((userId, i) => {
+    return userIds.map((userId) => {
       const id = ids.next();
-      const own = devices[i] ?? noDevices;
       return {
         tenantId,
         userId,
@@ -152,7 +166,7 @@ export class Notifier {
         createdAtMs,
         appearsAtMs,
         deliveries: planDeliveries(
-          { channels, addresses: command.addresses, userId, id, devices: own, expired },
+          { channels, addresses: command.addresses, userId, id, known: known.get(userId), expired },
           this.#providers,
           ids,
         ),
@@ -268,8 +282,6 @@ function bestByChannel({ deliveries }: Notification, fresh: Fresh): Iterable<Bes
   }
   return best.values();
 }
-
-const noDevices: readonly Device[] = [];
 
 /** Without repeats, in order. */
 const distinct = <T>(items: readonly T[]): readonly T[] => (items.length > 1 ? [...new Set(items)] : items);

@@ -20,6 +20,7 @@ export const limits = {
   actions: 10,
   usersPerCall: 10_000,
   requestsPerBatch: 1_000,
+  recipientsPerCall: 1_000,
 } as const;
 
 /** Collects what is wrong with a request, by field path. */
@@ -28,6 +29,11 @@ export class Violations {
 
   add(field: string, description: string): void {
     this.found.push({ field, description });
+  }
+
+  /** Something must be named; what it is matters elsewhere. */
+  present(field: string, value: string): void {
+    if (value.trim() === '') this.add(field, 'must not be blank');
   }
 
   /**
@@ -146,10 +152,11 @@ function validateUsers(v: Violations, userIds: readonly string[]): void {
   }
 }
 
-function validateData(v: Violations, data: string): void {
-  v.text('data', data, limits.dataBytes);
+/** A JSON object as text, as decoded requests are written. */
+export function validateData(v: Violations, data: string, field = 'data'): void {
+  v.text(field, data, limits.dataBytes);
   // in JSON text a NUL stands as an escape, after an even number of backslashes
-  if (/(?<!\\)(?:\\\\)*\\u0000/.test(data)) v.add('data', 'must not contain NUL (U+0000)');
+  if (/(?<!\\)(?:\\\\)*\\u0000/.test(data)) v.add(field, 'must not contain NUL (U+0000)');
   if (/(?<!\\)(?:\\\\)*\\ud[89a-f]/i.test(data))
-    v.add('data', 'must be valid Unicode, without lone surrogates');
+    v.add(field, 'must be valid Unicode, without lone surrogates');
 }

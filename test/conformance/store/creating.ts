@@ -52,6 +52,8 @@ export function creating(ground: Ground): void {
           ackAtMs: 0n,
           dueAtMs: delivery.provider === 'smtp' ? ground.now + 60_000n : 0n,
           firstDueAtMs: delivery.provider === 'smtp' ? 1_700_000_000_123n : 0n,
+          openedAtMs: 0n,
+          clickedAtMs: 0n,
         })),
       });
       assert.deepEqual(await ground.store.getNotification(owner, row.id), notification);

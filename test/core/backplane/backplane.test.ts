@@ -36,6 +36,18 @@ describe('what replicas tell each other', () => {
     assert.deepEqual(sink.ids, ['one']);
   });
 
+  it('ends the streams of a user who was erased, at another one too', async () => {
+    const { a, b, advance } = await two();
+    const { sink } = await b.open();
+    await advance(10);
+    await a.notify('one');
+    await advance(10);
+    await a.store.eraseUser(alice);
+    a.hub.userErased(alice, (await a.store.inboxSummary(alice)).oldestResumable);
+    await advance(10);
+    assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+  });
+
   it('is said of nobody whom the others do not hold', async () => {
     const { a, network, advance } = await two();
     network.sent.length = 0;

@@ -194,18 +194,24 @@ describe('the dispatcher', () => {
     assert.equal((await more).delivered, 1);
   });
 
-  it('drains a backlog without waiting between claims', async () => {
-    const mail = new FakeProvider('email');
-    const ambient = fakeAmbient();
-    const store = memoryStore(ambient);
-    const target = engine([mail], { heldPerChannel: 16 }, { ambient, store });
-    const sendAtMs = BigInt(ambient.clock.now() + 1_000);
-    await target.notify({ sendAtMs, userIds: Array.from({ length: 500 }, (_, i) => `user-${i}`) });
-    target.dispatcher.start();
-    await ambient.clock.advance(1_000);
-    for (let turn = 0; turn < 500 && mail.sent.length < 500; turn++) await ambient.clock.advance(0);
-    assert.equal(mail.sent.length, 500, 'in no time at all');
-  });
+  for (const [what, others] of [
+    ['', []],
+    [', also beside channels that nothing is due on', ['sms', 'whatsapp']],
+  ] as const)
+    it(`drains a backlog without waiting between claims${what}`, async () => {
+      const mail = new FakeProvider('email');
+      const ambient = fakeAmbient();
+      const store = memoryStore(ambient);
+      const providers = [mail, ...others.map((channel) => new FakeProvider(channel))];
+      const target = engine(providers, { heldPerChannel: 16 }, { ambient, store });
+      const sendAtMs = BigInt(ambient.clock.now() + 1_000);
+      const userIds = Array.from({ length: 500 }, (_, i) => `user-${i}`);
+      await target.notify({ sendAtMs, userIds, channels: ['email'] });
+      target.dispatcher.start();
+      await ambient.clock.advance(1_000);
+      for (let turn = 0; turn < 500 && mail.sent.length < 500; turn++) await ambient.clock.advance(0);
+      assert.equal(mail.sent.length, 500, 'in no time at all');
+    });
 
   it('goes on by itself when the store was away, and asks no faster meanwhile', async () => {
     const mail = new FakeProvider('email');

@@ -45,6 +45,7 @@ const failing = (retryable: boolean, retryAfterMs?: number) => ({
   durationMs: 5,
   provider: 'smtp',
   providerMessageId: '',
+  detail: '',
   failure: { code: 'http_503', detail: 'away', retryable, retryAfterMs, cause: undefined },
 });
 

@@ -214,6 +214,55 @@ describe('a live stream', () => {
     assert.equal(sink.lastPosition, shown.position);
   });
 
+  it('is not sent what comes back into the archive, and passes over its position', async () => {
+    const live = liveBench();
+    const { id } = await live.notify('one');
+    const { sink } = await live.open();
+    const untilMs = BigInt(live.ambient.clock.now() + 1_000);
+    await live.store.changeInbox(alice, { kind: 'snooze', id, untilMs });
+    await live.store.changeInbox(alice, { kind: 'archive', id, atMs: 1n });
+    await live.store.changeInbox(alice, { kind: 'snooze', id, untilMs: 0n });
+    live.hub.publish(await live.store.getNotification(alice, id));
+    await live.notify('two');
+    assert.deepEqual(sink.ids, ['one', 'two']);
+  });
+
+  it('is never told older counts than before, when two changes overtake each other', async () => {
+    const live = liveBench();
+    const [one, two] = [await live.notify('one'), await live.notify('two')];
+    const { sink } = await live.open();
+    const read = async ({ id }: Notification) => ({
+      id,
+      ...(await live.store.changeInbox(alice, { kind: 'read', id, atMs: 1n })),
+    });
+    const [first, second] = [await read(one), await read(two)];
+    for (const { id, summary } of [second, first]) live.hub.inboxChanged(alice, { summary, readIds: [id] });
+    await live.settle();
+    assert.deepEqual(
+      sink
+        .of('inbox')
+        .slice(1)
+        .map(({ change: { summary, readIds } }) => [summary.unreadCount, summary.version, readIds]),
+      [
+        [0, second.summary.version, [two.id]],
+        [0, second.summary.version, [one.id]],
+        [0, second.summary.version, undefined],
+      ],
+    );
+  });
+
+  it('is told counts that have everything, when an item overtakes a change', async () => {
+    const live = liveBench();
+    const { id } = await live.notify('one');
+    const { sink } = await live.open();
+    const { summary } = await live.store.changeInbox(alice, { kind: 'read', id, atMs: 1n });
+    await live.notify('two');
+    live.hub.inboxChanged(alice, { summary, readIds: [id] });
+    await live.settle();
+    const last = sink.of('inbox').at(-1)?.change.summary;
+    assert.deepEqual([last?.unreadCount, last?.version], [1, summary.version + 1]);
+  });
+
   it('beats once an interval, with the inbox version', async () => {
     const live = liveBench({ heartbeatIntervalMs: 30_000 });
     const { sink } = await live.open();
@@ -241,6 +290,36 @@ describe('a live stream', () => {
     assert.equal(sink.finished, false);
     await live.ambient.clock.advance(1_000);
     assert.equal(sink.of('end')[0]?.reason, 'token_expired');
+  });
+
+  it('is told to reset when its user is erased, and the next one goes on from the first position', async () => {
+    const live = liveBench();
+    const first = await live.store.inboxSummary(alice);
+    const { sink } = await live.open();
+    const bob = await live.open({ user: 'bob' });
+    for (const id of ['one', 'two']) await live.notify(id);
+    await live.store.eraseUser(alice);
+    live.hub.userErased(alice, first.oldestResumable);
+    assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+    assert.deepEqual(sink.of('end'), [{ kind: 'end', reason: 'erased', reconnect: true }]);
+    assert.equal(sink.finished, true);
+    assert.equal(bob.sink.finished, false);
+    await live.notify('three');
+    const next = await live.open({ start: { kind: 'after', position: sink.lastPosition } });
+    assert.deepEqual(next.sink.ids, ['three']);
+    assert.deepEqual(next.sink.of('reset'), []);
+  });
+
+  it('finds with its heartbeat that its user was erased without a word', async () => {
+    const live = liveBench({ heartbeatIntervalMs: 30_000 });
+    const { sink } = await live.open();
+    for (const id of ['one', 'two']) await live.notify(id);
+    await live.store.eraseUser(alice);
+    await live.notify('three');
+    await live.ambient.clock.advance(31_000);
+    assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+    const next = await live.open({ start: { kind: 'after', position: sink.lastPosition } });
+    assert.deepEqual(next.sink.ids, ['three']);
   });
 
   it('refuses a stream over the limit of its user, and only there', async () => {
@@ -534,6 +613,7 @@ function bound(store: Store): Store {
     renewLeases: (lease, held) => store.renewLeases(lease, held),
     releaseLeases: (token, held) => store.releaseLeases(token, held),
     recordOutcomes: (outcomes) => store.recordOutcomes(outcomes),
+    recordReceipts: (receipts) => store.recordReceipts(receipts),
     advanceItems: (limit) => store.advanceItems(limit),
     cancelNotification: (cancel) => store.cancelNotification(cancel),
     retryDeliveries: (retry) => store.retryDeliveries(retry),
@@ -542,6 +622,14 @@ function bound(store: Store): Store {
     registerDevice: (device) => store.registerDevice(device),
     listDevices: (owner) => store.listDevices(owner),
     removeDevice: (owner, which) => store.removeDevice(owner, which),
+    putRecipients: (recipients, atMs) => store.putRecipients(recipients, atMs),
+    getRecipient: (owner) => store.getRecipient(owner),
+    destinations: (lookUps) => store.destinations(lookUps),
+    eraseUser: (owner) => store.eraseUser(owner),
+    markAddressesDead: (batch) => store.markAddressesDead(batch),
+    deadAddresses: (addresses) => store.deadAddresses(addresses),
+    listDeadAddresses: (query) => store.listDeadAddresses(query),
+    reviveAddress: (address, atMs) => store.reviveAddress(address, atMs),
     ready: () => store.ready(),
     close: () => store.close(),
   };

@@ -227,7 +227,7 @@ describe('the test provider', () => {
   });
 
   it('says that a device is gone, which is then forgotten', async (t) => {
-    const { service, provider, send, clock } = await start(t);
+    const { service, send, clock } = await start(t);
     for (const [deviceType, channel, reason] of [
       ['DEVICE_TYPE_BROWSER', 'web_push', 'subscription_gone'],
       ['DEVICE_TYPE_ANDROID', 'mobile_push', 'unregistered_token'],
@@ -242,8 +242,15 @@ describe('the test provider', () => {
         return result.status === pending && result.reason === 'no_destination';
       });
     }
+  });
+
+  it('says that an address is gone, which is then dead', async (t) => {
+    const { provider, send } = await start(t);
     await provider.set('sms', 'gone');
-    assert.equal((await send('sms', '+15550100')).result.reason, 'test_refusal');
+    assert.equal((await send('sms', '+15550100')).result.reason, 'destination_gone');
+    await provider.set('sms', 'accept');
+    assert.equal((await send('sms', '+15550100')).result.reason, 'bounced');
+    assert.equal((await send('sms', '+15550101')).result.status, delivered);
   });
 
   it('does as a word in the destination says, whatever its form, and whatever is set for the channel', async (t) => {

@@ -16,6 +16,7 @@ const settings = (endpoint: string, over: Partial<TwilioSettings> = {}): TwilioS
   from: sender,
   messagingServiceSid: undefined,
   endpoint,
+  publicUrl: undefined,
   ...over,
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createECDH } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import webPush from 'web-push';
+import { KeyWatch } from '../../../plugins/channels/web-push/key-watch.ts';
 import { WebPushProvider } from '../../../plugins/channels/web-push/vapid.ts';
 import { VapidKey } from '../../../plugins/channels/web-push/vapid-key.ts';
 import { guardedAgent } from '../../../plugins/egress/guarded-agent.ts';
@@ -38,6 +39,7 @@ channelConformance('vapid', {
     return new WebPushProvider({
       egress: { agent, target: (url) => egressTarget(url, rules) },
       key: new VapidKey({ publicKey, privateKey, contact: 'mailto:ops@example.org' }, clock),
+      watch: new KeyWatch(() => {}),
       clock,
       encrypt: webPush.generateRequestDetails,
     });

@@ -8,6 +8,7 @@ import { built } from '../../../src/app.ts';
 import { ConfigError, parseConfig } from '../../../src/config.ts';
 import { fakeClock } from '../../support/ambient.ts';
 import { as, build, call, procedures, type Service } from '../../support/build.ts';
+import { eventually } from '../../support/eventually.ts';
 import { type LogFile, logFile } from '../../support/log.ts';
 import { ScriptedServer } from '../../support/scripted-server.ts';
 import { type Subscriber, subscriber, vapidOf } from '../../support/web-push.ts';
@@ -57,20 +58,25 @@ describe('web push', () => {
   });
 
   const user = () => `user-${++count}`;
-  const subscribe = async (
-    userId: string,
-    endpoint = `${pushService.url}/s/${userId}`,
-  ): Promise<Subscriber> => {
-    const browser = subscriber(endpoint);
+  const register = async (userId: string, { token }: Subscriber, deviceId = ''): Promise<void> => {
     const { status } = await call(
       service.url.client,
       'elloloop.notify.v1.NotificationClientService/RegisterPushToken',
-      { deviceType: 'DEVICE_TYPE_BROWSER', token: browser.token },
+      { deviceType: 'DEVICE_TYPE_BROWSER', deviceId, token },
       as(userId),
     );
     assert.equal(status, 200);
+  };
+  const subscribe = async (
+    userId: string,
+    endpoint = `${pushService.url}/s/${userId}`,
+    deviceId = '',
+  ): Promise<Subscriber> => {
+    const browser = subscriber(endpoint);
+    await register(userId, browser, deviceId);
     return browser;
   };
+  const paths = () => pushService.received.map(({ path }) => path).sort();
   const notify = async (userId: string, over: Json = {}): Promise<Json> => {
     const { status, body } = await call(service.url.internal, procedures.notify, {
       tenantId: 'demo',
@@ -162,6 +168,72 @@ describe('web push', () => {
       assert.deepEqual(await notify(ada), { delivered: 0, pending: 1, failed: 0 });
       assert.equal(pushService.received.length, 1);
     });
+
+  it('keeps a browser that was registered again while its push service was asked', async () => {
+    const ada = user();
+    const browser = await subscribe(ada);
+    pushService.answer = async () => {
+      await register(ada, browser);
+      return { status: 410 };
+    };
+    assert.deepEqual(await notify(ada), { delivered: 0, pending: 0, failed: 1 });
+    pushService.play(accepted);
+    assert.deepEqual(await notify(ada), { delivered: 1, pending: 0, failed: 0 });
+  });
+
+  it('reaches every browser of a user, and forgets the one alone that has gone', async () => {
+    const ada = user();
+    const at = (name: string) => `${pushService.url}/s/${ada}-${name}`;
+    const home = await subscribe(ada, at('home'), 'home');
+    const work = await subscribe(ada, at('work'), 'work');
+    pushService.answer = ({ path }) => (path.endsWith('work') ? { status: 410 } : accepted);
+    assert.deepEqual(await notify(ada), { delivered: 1, pending: 0, failed: 0 }, 'the best of them counts');
+    assert.deepEqual(paths(), [`/s/${ada}-home`, `/s/${ada}-work`]);
+    const texts = [home, work].map(({ decrypt }) => {
+      const body = pushService.received.find(({ bytes }) => isFor(decrypt, bytes))?.bytes;
+      return JSON.parse(decrypt(body ?? assert.fail())).title as string;
+    });
+    assert.deepEqual(texts, ['Your parcel', 'Your parcel'], 'each encrypted for its own browser');
+    await notify(ada);
+    assert.deepEqual(paths().slice(0, 2), [`/s/${ada}-home`, `/s/${ada}-home`]);
+    assert.equal(pushService.received.length, 3);
+  });
+
+  it('follows a browser that another user signs in on', async () => {
+    const [ada, bob] = [user(), user()];
+    const browser = await subscribe(ada);
+    await register(bob, browser);
+    assert.deepEqual(await notify(ada), { delivered: 0, pending: 1, failed: 0 });
+    assert.equal(pushService.received.length, 0);
+    assert.deepEqual(await notify(bob), { delivered: 1, pending: 0, failed: 0 });
+  });
+
+  it('says once that push services do not take the keys, not for each message, and when they do again', async () => {
+    const said = () => log.lines().filter(({ msg }) => String(msg).startsWith('web_push_keys'));
+    const before = said().length;
+    const users = Array.from({ length: 12 }, user);
+    for (const one of users) await subscribe(one);
+    pushService.play({ status: 403 });
+    for (const one of users.slice(0, 4)) await notify(one);
+    assert.equal(said().length, before, 'a few browsers may have subscribed with other keys');
+    for (const one of users) assert.deepEqual(await notify(one), { delivered: 0, pending: 1, failed: 0 });
+    await eventually('the line of the log', () => said().length > before);
+    assert.deepEqual(
+      said()
+        .slice(before)
+        .map(({ level, msg }) => [level, String(msg).split(':')[0]]),
+      [['ERROR', 'web_push_keys_rejected']],
+    );
+    pushService.play(accepted);
+    for (const one of users.slice(0, 3)) await notify(one);
+    await eventually('the other', () => said().length > before + 1);
+    assert.deepEqual(
+      said()
+        .slice(before + 1)
+        .map(({ msg }) => msg),
+      ['web_push_keys_accepted'],
+    );
+  });
 
   for (const [answer, counts, reason] of [
     [{ status: 400 }, { delivered: 0, pending: 0, failed: 1 }, 'http_400'],
@@ -255,6 +327,16 @@ describe('web push', () => {
       assert.ok(!text.includes(secret), `the log has ${secret}`);
   });
 });
+
+/** Whether a message can be read with a browser's keys. */
+function isFor(decrypt: Subscriber['decrypt'], bytes: Buffer): boolean {
+  try {
+    decrypt(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 describe('a web push payload', () => {
   const content = {

@@ -47,6 +47,7 @@ channelConformance('webhook', {
     const { data } = JSON.parse(body) as { data: { title: string; body: string } };
     return { destination: `${base}${asked}`, text: `${data.title}\n${data.body}` };
   },
+  repeatKey: ({ headers }) => headers['webhook-id'],
   throttled: (headers) => ({ status: 429, headers }),
   permanent: [
     ...[400, 401, 403, 404, 405, 413, 415, 422, 451].map((code) => status(code, `${code}`)),

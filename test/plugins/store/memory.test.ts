@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { estimateDeviceBytes, estimateRowBytes, inboxBytes } from '../../../plugins/store/memory/estimate.ts';
+import {
+  estimateDeadAddressBytes,
+  estimateDeviceBytes,
+  estimateRowBytes,
+  inboxBytes,
+} from '../../../plugins/store/memory/estimate.ts';
 import { MemoryStore, type MemoryStoreLimits } from '../../../plugins/store/memory/memory-store.ts';
 import { NotifyError } from '../../../src/core/errors.ts';
 import type { Notification, UserKey } from '../../../src/core/glossary.ts';
@@ -272,6 +277,33 @@ describe('the limit of bytes', () => {
       ground.draft(owner, { key: 'k', deliveries: [ground.email({ destination: 'x'.repeat(99) })] }),
     );
     assert.equal(store.usedBytes - before, 198);
+  });
+
+  it('counts records and dead addresses, and gets back all that an erased user took', async () => {
+    const { ground, store } = limited({ bytes: 20_000 });
+    const record = (chat: string) => ({
+      ...owner,
+      addresses: { chat },
+      locale: '',
+      timeZone: '',
+      attributes: undefined,
+    });
+    await store.putRecipients([record('x'.repeat(2_000))], ground.now);
+    const used = store.usedBytes;
+    assert.ok(used > 4_000);
+    await store.putRecipients([record('x'.repeat(1_000))], ground.now);
+    assert.equal(used - store.usedBytes, 2_000, 'a record takes the place of the one before');
+    const full = { name: 'NotifyError', code: 'resource_exhausted' };
+    await assert.rejects(store.putRecipients([record('x'.repeat(10_000))], ground.now), full);
+    assert.equal((await store.getRecipient(owner)).addresses.chat?.length, 1_000);
+    await ground.add(owner, { deliveries: [ground.inApp(owner), ground.email()] });
+    await store.registerDevice(ground.device(owner));
+    await store.eraseUser(owner);
+    assert.equal(store.usedBytes, 0);
+    const dead = { tenantId: 't', channel: 'chat', address: 'x', reason: 'bounced', atMs: 1n } as const;
+    for (let i = 0; i < 3; i++) await store.markAddressesDead([{ ...dead, atMs: BigInt(i) }]);
+    assert.equal(store.usedBytes, estimateDeadAddressBytes(dead));
+    await assert.rejects(store.markAddressesDead([{ ...dead, address: 'x'.repeat(9_999) }]), full);
   });
 
   it('gets back all that a dropped row took, and keeps what a user costs', async () => {

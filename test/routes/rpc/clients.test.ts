@@ -580,6 +580,12 @@ describe('gzip', () => {
       const sent = await speak(dialect, service.url.internal, procedures.notify, body, { gzip: true });
       assert.equal(sent.error, undefined, dialect.name);
     }
+    const [connect] = dialects.filter(({ kind }) => kind === 'connect');
+    assert.ok(connect);
+    const loud = await speak(connect, service.url.internal, procedures.notify, gzipSync('{}'), {
+      headers: { 'content-encoding': 'GZIP' },
+    });
+    assert.match(loud.error?.message ?? '', /^tenant_id: /);
     for (const { kind, httpVersion, contentType, isJson, name } of dialects) {
       const message = Buffer.from(isJson ? '{}' : '');
       const list = (accept: string | undefined) =>

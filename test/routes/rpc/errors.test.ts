@@ -681,6 +681,13 @@ describe('an enveloped body', () => {
       message: 'the request holds more than one message; send exactly one',
     },
     {
+      name: 'no envelope',
+      body: Buffer.from(text(complete())),
+      encoding: 'identity',
+      code: 'invalid_argument',
+      message: 'the request has no envelope: put a byte 0 and the length in four bytes before the message',
+    },
+    {
       name: 'the announcement of 4 GiB',
       body: Buffer.of(0, 255, 255, 255, 255),
       encoding: 'identity',
@@ -758,6 +765,12 @@ table('on the recipient port, in every protocol,', [
     message: `token: ${blank}`,
   },
   {
+    name: 'an acknowledgement of no hint',
+    method: NotificationClientService.method.ackDataChange,
+    request: { sessionId: ' ' },
+    message: `idempotency_key: ${blank}; session_id: ${blank}`,
+  },
+  {
     name: 'a seen position below 0',
     method: InboxService.method.markSeen,
     request: { upToPosition: '-1' },
@@ -821,11 +834,10 @@ describe('an id that is not in this inbox, in every protocol,', async () => {
     'an unknown id': '01890000-0000-7000-8000-000000000000',
     'an id that is no UUID': secret,
     'an id with NUL': '\0',
-    'no id': '',
     "another user's id": await own('bob', 'demo'),
     'the id of a namesake in another tenant': await own('alice', 'other'),
   };
-  const { getNotification, markUnread, archive, unarchive, deleteNotification } = InboxService.method;
+  const { getNotification, markUnread, archive, unarchive, snooze, deleteNotification } = InboxService.method;
   for (const method of [ackNotification, getNotification, markUnread, archive, unarchive, deleteNotification])
     for (const [name, id] of Object.entries(ids))
       it(`is not found by ${method.name}: ${name}`, () =>
@@ -836,6 +848,10 @@ describe('an id that is not in this inbox, in every protocol,', async () => {
           code: 'not_found',
           message: 'no such notification in this inbox',
         }));
+  const all = [ackNotification, getNotification, markUnread, archive, unarchive, snooze, deleteNotification];
+  for (const method of all)
+    it(`is asked for by ${method.name}`, () =>
+      isRefused({ name: '', method, request: { id: ' ' }, message: `id: ${blank}` }));
 });
 
 const jwtSecret = 'a secret of at least thirty-two bytes';
@@ -980,6 +996,14 @@ table('headers of Connect', [
     only: isConnect,
     message: 'the header Connect-Timeout-Ms must be at most ten digits',
   })),
+  {
+    name: 'a timeout of which nothing is left',
+    request: complete(),
+    headers: { 'connect-timeout-ms': '0' },
+    only: isConnect,
+    code: 'deadline_exceeded',
+    message: 'the deadline of the call has passed',
+  },
 ]);
 
 table('headers of gRPC and gRPC-web', [
@@ -990,6 +1014,14 @@ table('headers of gRPC and gRPC-web', [
     only: isGrpc,
     message: 'the header grpc-timeout must be at most eight digits and one of the units H, M, S, m, u, n',
   })),
+  {
+    name: 'a timeout of which nothing is left',
+    request: complete(),
+    headers: { 'grpc-timeout': '0m' },
+    only: isGrpc,
+    code: 'deadline_exceeded',
+    message: 'the deadline of the call has passed',
+  },
 ]);
 
 describe('a server in trouble, in every protocol,', () => {

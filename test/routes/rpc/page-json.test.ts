@@ -24,6 +24,8 @@ const delivery: fc.Arbitrary<Delivery> = fc.record({
   ackAtMs: time,
   dueAtMs: time,
   firstDueAtMs: time,
+  openedAtMs: time,
+  clickedAtMs: time,
 });
 
 const notification: fc.Arbitrary<Notification> = fc.record({

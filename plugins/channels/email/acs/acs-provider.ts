@@ -10,9 +10,9 @@ import {
   type SendOptions,
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
+import { apiAgent } from '../../http/api-agent.ts';
 import { exchange } from '../../http/exchange.ts';
 import type { Mailbox } from '../address.ts';
-import { apiAgent } from '../api-agent.ts';
 import { type Mail, mailOf } from '../mail.ts';
 import { later } from '../refusals.ts';
 import { acsHttpClient } from './acs-http-client.ts';

@@ -20,6 +20,11 @@ import { rpcRefusal } from './rpc-refusal.ts';
  */
 const callTimeoutMs = 20_000;
 const pings = { pingIntervalMs: 20_000, pingTimeoutMs: 5_000, idleConnectionTimeoutMs: 900_000 };
+/**
+ * Until the service says how many calls it takes at once (RFC 9113 §6.5.2), one: Node would send a hundred, and those beyond its limit
+ * would be refused.
+ */
+const beforeSettings = { peerMaxConcurrentStreams: 1 };
 /** An answer is an id. */
 const longestAnswerBytes = 65_536;
 
@@ -37,7 +42,7 @@ export class EmailServiceProvider implements ChannelProvider {
     const baseUrl = `http://${address}`;
     this.#from = from;
     this.#clock = clock;
-    this.#session = new Http2SessionManager(baseUrl, pings);
+    this.#session = new Http2SessionManager(baseUrl, pings, beforeSettings);
     this.#client = createClient(
       EmailService,
       createGrpcTransport({ baseUrl, sessionManager: this.#session, readMaxBytes: longestAnswerBytes }),

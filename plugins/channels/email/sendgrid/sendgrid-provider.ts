@@ -7,18 +7,21 @@ import type {
   SendOptions,
   SendReceipt,
 } from '../../../../src/core/channel.ts';
+import { apiAgent } from '../../http/api-agent.ts';
 import { exchange } from '../../http/exchange.ts';
 import type { Mailbox } from '../address.ts';
-import { apiAgent } from '../api-agent.ts';
 import { objectOf } from '../json.ts';
 import { type Mail, mailOf } from '../mail.ts';
 import { misconfigured } from '../refusals.ts';
+import { customArgsOf, SendGridReceipts } from './sendgrid-receipts.ts';
 import { sendGridRefusal } from './sendgrid-refusal.ts';
 
 export interface SendGridSettings {
   readonly apiKey: string;
   /** Another base URL than SendGrid's own, as for its EU region: https://api.eu.sendgrid.com. */
   readonly endpoint: string | undefined;
+  /** The public keys that its events are signed by, base64; undefined: it posts none. */
+  readonly webhookKeys: readonly string[] | undefined;
 }
 
 const defaultEndpoint = 'https://api.sendgrid.com';
@@ -36,23 +39,30 @@ export class SendGridProvider implements ChannelProvider {
   readonly #authorization: string;
   readonly #clock: Clock;
   readonly #agent: ReturnType<typeof apiAgent>;
+  readonly receipts: SendGridReceipts | undefined;
 
   /** @param connections that are kept at most; undefined: the usual number */
-  constructor(from: Mailbox, { apiKey, endpoint }: SendGridSettings, clock: Clock, connections?: number) {
+  constructor(
+    from: Mailbox,
+    { apiKey, endpoint, webhookKeys }: SendGridSettings,
+    clock: Clock,
+    connections?: number,
+  ) {
     this.#from = from;
     this.#agent = apiAgent(connections);
+    this.receipts = webhookKeys && new SendGridReceipts(webhookKeys, clock);
     this.#url = new URL(`${endpoint ?? defaultEndpoint}/v3/mail/send`);
     this.#scopesUrl = new URL(`${endpoint ?? defaultEndpoint}/v3/scopes`);
     this.#authorization = `Bearer ${apiKey}`;
     this.#clock = clock;
   }
 
-  /** SendGrid has no idempotency key; the delivery's id goes along for its events. */
-  async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
+  /** SendGrid has no idempotency key; the delivery's tags go along for its events. */
+  async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
     const answer = await exchange(this.#agent, {
       url: this.#url,
       headers: { authorization: this.#authorization, 'content-type': 'application/json' },
-      body: JSON.stringify(requestOf(mailOf(message, this.#from), idempotencyKey)),
+      body: JSON.stringify(requestOf(mailOf(message, this.#from), message)),
       signal,
     });
     const refusal = sendGridRefusal(answer, this.#clock.now());
@@ -79,7 +89,8 @@ export class SendGridProvider implements ChannelProvider {
   }
 }
 
-function requestOf({ from, to, replyTo, subject, text, html, messageId, headers }: Mail, deliveryId: string) {
+function requestOf(mail: Mail, message: ChannelMessage) {
+  const { from, to, replyTo, subject, text, html, messageId, headers } = mail;
   return {
     personalizations: [{ to: [{ email: to }] }],
     from: senderOf(from),
@@ -91,7 +102,7 @@ function requestOf({ from, to, replyTo, subject, text, html, messageId, headers 
       ...(html === undefined ? [] : [{ type: 'text/html', value: html }]),
     ],
     headers: { ...headers, 'Message-ID': messageId },
-    custom_args: { notify_delivery_id: deliveryId },
+    custom_args: customArgsOf(message),
   };
 }
 

@@ -4,6 +4,7 @@ import {
   SendEmailCommand,
   type SendEmailCommandInput,
 } from '@aws-sdk/client-sesv2';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../../../../src/core/ambient.ts';
 import {
   type ChannelMessage,
@@ -14,17 +15,30 @@ import {
   type SendOptions,
   type SendReceipt,
 } from '../../../../src/core/channel.ts';
+import { apiAgent } from '../../http/api-agent.ts';
 import { headerMailbox, type Mailbox } from '../address.ts';
-import { apiAgent } from '../api-agent.ts';
 import { type Mail, mailOf } from '../mail.ts';
 import { credentials, later, misconfigured } from '../refusals.ts';
+import { emailTagsOf } from './ses-event.ts';
 import { sesHandler } from './ses-handler.ts';
+import { SesReceipts } from './ses-receipts.ts';
 
 export interface SesSettings {
   readonly region: string;
   /** `<access key id>:<secret access key>`; undefined: what the AWS SDK finds (environment, profile, role of the machine). */
   readonly apiKey: string | undefined;
   readonly endpoint: string | undefined;
+  /** The SNS topics that its events come by; undefined: none do. */
+  readonly topicArns: readonly string[] | undefined;
+}
+
+export interface SesParts {
+  readonly clock: Clock;
+  /** Kept at most; undefined: the usual number. */
+  readonly connections?: number | undefined;
+  readonly subscribed: (topicArn: string) => void;
+  /** How SNS is reached, where not as SES is. Closed by the provider. */
+  readonly snsAgent?: Dispatcher;
 }
 
 /** Amazon SES, its v2 API (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html), by its SDK. */
@@ -35,12 +49,17 @@ export class SesProvider implements ChannelProvider {
   readonly usualRate = 14;
   readonly #from: Mailbox;
   readonly #agent: ReturnType<typeof apiAgent>;
+  readonly #snsAgent: Dispatcher;
   readonly #client: SESv2Client;
+  readonly receipts: SesReceipts | undefined;
 
-  /** @param connections that are kept at most; undefined: the usual number */
-  constructor(from: Mailbox, { region, apiKey, endpoint }: SesSettings, clock: Clock, connections?: number) {
+  constructor(from: Mailbox, settings: SesSettings, { clock, connections, subscribed, snsAgent }: SesParts) {
+    const { region, apiKey, endpoint, topicArns } = settings;
     this.#from = from;
     this.#agent = apiAgent(connections);
+    this.#snsAgent = snsAgent ?? this.#agent;
+    this.receipts =
+      topicArns && new SesReceipts({ topicArns, clock, subscribed, dispatcher: this.#snsAgent });
     this.#client = new SESv2Client({
       region,
       ...(endpoint !== undefined && { endpoint }),
@@ -51,9 +70,9 @@ export class SesProvider implements ChannelProvider {
     });
   }
 
-  /** SES has no idempotency key; the delivery's id goes along as a tag, for its events. */
-  async send(message: ChannelMessage, { signal, idempotencyKey }: SendOptions): Promise<SendReceipt> {
-    const command = new SendEmailCommand(inputOf(mailOf(message, this.#from), idempotencyKey));
+  /** SES has no idempotency key; the delivery's tags go along, for its events. */
+  async send(message: ChannelMessage, { signal }: SendOptions): Promise<SendReceipt> {
+    const command = new SendEmailCommand(inputOf(mailOf(message, this.#from), message));
     try {
       const { MessageId } = await this.#client.send(command, { abortSignal: signal });
       return { providerMessageId: MessageId ?? '' };
@@ -88,7 +107,7 @@ export class SesProvider implements ChannelProvider {
 
   async close(): Promise<void> {
     this.#client.destroy();
-    await this.#agent.destroy();
+    await Promise.all([this.#agent.destroy(), this.#snsAgent.destroy()]);
   }
 }
 
@@ -117,7 +136,7 @@ const utf8 = (Data: string) => ({ Data, Charset: 'UTF-8' });
 
 function inputOf(
   { from, to, replyTo, subject, text, html, headers }: Mail,
-  deliveryId: string,
+  message: ChannelMessage,
 ): SendEmailCommandInput {
   return {
     FromEmailAddress: headerMailbox(from),
@@ -130,6 +149,6 @@ function inputOf(
         Headers: Object.entries(headers).map(([Name, Value]) => ({ Name, Value })),
       },
     },
-    EmailTags: [{ Name: 'notify_delivery_id', Value: deliveryId }],
+    EmailTags: emailTagsOf(message),
   };
 }

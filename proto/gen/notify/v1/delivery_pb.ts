@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file notify/v1/delivery.proto.
  */
 export const file_notify_v1_delivery: GenFile = /*@__PURE__*/
-  fileDesc("Chhub3RpZnkvdjEvZGVsaXZlcnkucHJvdG8SCW5vdGlmeS52MSKiAwoIRGVsaXZlcnkSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIXCg9ub3RpZmljYXRpb25faWQYAyABKAkSDwoHaXRlbV9pZBgEIAEoCRI0CgdjaGFubmVsGAUgASgOMiMuZWxsb2xvb3Aubm90aWZ5LnYxLkRlbGl2ZXJ5Q2hhbm5lbBITCgtkZXN0aW5hdGlvbhgGIAEoCRIQCghwcm92aWRlchgHIAEoCRIyCgZzdGF0dXMYCCABKA4yIi5lbGxvbG9vcC5ub3RpZnkudjEuRGVsaXZlcnlTdGF0dXMSDgoGcmVhc29uGAkgASgJEhUKDWF0dGVtcHRfY291bnQYCiABKAUSGwoTcHJvdmlkZXJfbWVzc2FnZV9pZBgLIAEoCRIVCg1jcmVhdGVkX2F0X21zGAwgASgDEhEKCWR1ZV9hdF9tcxgNIAEoAxIXCg9kZWxpdmVyZWRfYXRfbXMYDiABKAMSEQoJYWNrX2F0X21zGA8gASgDEiQKCGF0dGVtcHRzGBAgAygLMhIubm90aWZ5LnYxLkF0dGVtcHQimwEKB0F0dGVtcHQSFQoNc3RhcnRlZF9hdF9tcxgBIAEoAxITCgtkdXJhdGlvbl9tcxgCIAEoAxIQCghwcm92aWRlchgDIAEoCRIyCgZzdGF0dXMYBCABKA4yIi5lbGxvbG9vcC5ub3RpZnkudjEuRGVsaXZlcnlTdGF0dXMSDgoGcmVhc29uGAUgASgJEg4KBmRldGFpbBgGIAEoCSKBAgoVTGlzdERlbGl2ZXJpZXNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhcKD25vdGlmaWNhdGlvbl9pZBgDIAEoCRI0CgdjaGFubmVsGAQgASgOMiMuZWxsb2xvb3Aubm90aWZ5LnYxLkRlbGl2ZXJ5Q2hhbm5lbBIyCgZzdGF0dXMYBSABKA4yIi5lbGxvbG9vcC5ub3RpZnkudjEuRGVsaXZlcnlTdGF0dXMSEAoIc2luY2VfbXMYBiABKAMSEAoIdW50aWxfbXMYByABKAMSDgoGY3Vyc29yGAggASgJEg0KBWxpbWl0GAkgASgFIlYKFkxpc3REZWxpdmVyaWVzUmVzcG9uc2USJwoKZGVsaXZlcmllcxgBIAMoCzITLm5vdGlmeS52MS5EZWxpdmVyeRITCgtuZXh0X2N1cnNvchgCIAEoCSIzChJHZXREZWxpdmVyeVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEgoKAmlkGAIgASgJIjwKE0dldERlbGl2ZXJ5UmVzcG9uc2USJQoIZGVsaXZlcnkYASABKAsyEy5ub3RpZnkudjEuRGVsaXZlcnkipAEKFlJldHJ5RGVsaXZlcmllc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEgsKA2lkcxgCIAMoCRI0CgdjaGFubmVsGAMgASgOMiMuZWxsb2xvb3Aubm90aWZ5LnYxLkRlbGl2ZXJ5Q2hhbm5lbBIQCghwcm92aWRlchgEIAEoCRIQCghzaW5jZV9tcxgFIAEoAxIQCgh1bnRpbF9tcxgGIAEoAyIqChdSZXRyeURlbGl2ZXJpZXNSZXNwb25zZRIPCgdyZXRyaWVkGAEgASgFMpACCg9EZWxpdmVyeVNlcnZpY2USVQoOTGlzdERlbGl2ZXJpZXMSIC5ub3RpZnkudjEuTGlzdERlbGl2ZXJpZXNSZXF1ZXN0GiEubm90aWZ5LnYxLkxpc3REZWxpdmVyaWVzUmVzcG9uc2USTAoLR2V0RGVsaXZlcnkSHS5ub3RpZnkudjEuR2V0RGVsaXZlcnlSZXF1ZXN0Gh4ubm90aWZ5LnYxLkdldERlbGl2ZXJ5UmVzcG9uc2USWAoPUmV0cnlEZWxpdmVyaWVzEiEubm90aWZ5LnYxLlJldHJ5RGVsaXZlcmllc1JlcXVlc3QaIi5ub3RpZnkudjEuUmV0cnlEZWxpdmVyaWVzUmVzcG9uc2ViBnByb3RvMw", [file_elloloop_notify_v1_notify]);
+  fileDesc("Chhub3RpZnkvdjEvZGVsaXZlcnkucHJvdG8SCW5vdGlmeS52MSL1AwoIRGVsaXZlcnkSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIXCg9ub3RpZmljYXRpb25faWQYAyABKAkSDwoHaXRlbV9pZBgEIAEoCRI0CgdjaGFubmVsGAUgASgOMiMuZWxsb2xvb3Aubm90aWZ5LnYxLkRlbGl2ZXJ5Q2hhbm5lbBITCgtkZXN0aW5hdGlvbhgGIAEoCRIQCghwcm92aWRlchgHIAEoCRIyCgZzdGF0dXMYCCABKA4yIi5lbGxvbG9vcC5ub3RpZnkudjEuRGVsaXZlcnlTdGF0dXMSDgoGcmVhc29uGAkgASgJEhUKDWF0dGVtcHRfY291bnQYCiABKAUSGwoTcHJvdmlkZXJfbWVzc2FnZV9pZBgLIAEoCRIVCg1jcmVhdGVkX2F0X21zGAwgASgDEhEKCWR1ZV9hdF9tcxgNIAEoAxIXCg9kZWxpdmVyZWRfYXRfbXMYDiABKAMSEQoJYWNrX2F0X21zGA8gASgDEiQKCGF0dGVtcHRzGBAgAygLMhIubm90aWZ5LnYxLkF0dGVtcHQSFAoMb3BlbmVkX2F0X21zGBEgASgDEhUKDWNsaWNrZWRfYXRfbXMYEiABKAMSJAoIcmVjZWlwdHMYEyADKAsyEi5ub3RpZnkudjEuUmVjZWlwdCKbAQoHQXR0ZW1wdBIVCg1zdGFydGVkX2F0X21zGAEgASgDEhMKC2R1cmF0aW9uX21zGAIgASgDEhAKCHByb3ZpZGVyGAMgASgJEjIKBnN0YXR1cxgEIAEoDjIiLmVsbG9sb29wLm5vdGlmeS52MS5EZWxpdmVyeVN0YXR1cxIOCgZyZWFzb24YBSABKAkSDgoGZGV0YWlsGAYgASgJIlgKB1JlY2VpcHQSDQoFYXRfbXMYASABKAMSEAoIcHJvdmlkZXIYAiABKAkSDAoEa2luZBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDgoGZGV0YWlsGAUgASgJIoECChVMaXN0RGVsaXZlcmllc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSFwoPbm90aWZpY2F0aW9uX2lkGAMgASgJEjQKB2NoYW5uZWwYBCABKA4yIy5lbGxvbG9vcC5ub3RpZnkudjEuRGVsaXZlcnlDaGFubmVsEjIKBnN0YXR1cxgFIAEoDjIiLmVsbG9sb29wLm5vdGlmeS52MS5EZWxpdmVyeVN0YXR1cxIQCghzaW5jZV9tcxgGIAEoAxIQCgh1bnRpbF9tcxgHIAEoAxIOCgZjdXJzb3IYCCABKAkSDQoFbGltaXQYCSABKAUiVgoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRInCgpkZWxpdmVyaWVzGAEgAygLMhMubm90aWZ5LnYxLkRlbGl2ZXJ5EhMKC25leHRfY3Vyc29yGAIgASgJIjMKEkdldERlbGl2ZXJ5UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSCgoCaWQYAiABKAkiPAoTR2V0RGVsaXZlcnlSZXNwb25zZRIlCghkZWxpdmVyeRgBIAEoCzITLm5vdGlmeS52MS5EZWxpdmVyeSKkAQoWUmV0cnlEZWxpdmVyaWVzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSCwoDaWRzGAIgAygJEjQKB2NoYW5uZWwYAyABKA4yIy5lbGxvbG9vcC5ub3RpZnkudjEuRGVsaXZlcnlDaGFubmVsEhAKCHByb3ZpZGVyGAQgASgJEhAKCHNpbmNlX21zGAUgASgDEhAKCHVudGlsX21zGAYgASgDIioKF1JldHJ5RGVsaXZlcmllc1Jlc3BvbnNlEg8KB3JldHJpZWQYASABKAUykAIKD0RlbGl2ZXJ5U2VydmljZRJVCg5MaXN0RGVsaXZlcmllcxIgLm5vdGlmeS52MS5MaXN0RGVsaXZlcmllc1JlcXVlc3QaIS5ub3RpZnkudjEuTGlzdERlbGl2ZXJpZXNSZXNwb25zZRJMCgtHZXREZWxpdmVyeRIdLm5vdGlmeS52MS5HZXREZWxpdmVyeVJlcXVlc3QaHi5ub3RpZnkudjEuR2V0RGVsaXZlcnlSZXNwb25zZRJYCg9SZXRyeURlbGl2ZXJpZXMSIS5ub3RpZnkudjEuUmV0cnlEZWxpdmVyaWVzUmVxdWVzdBoiLm5vdGlmeS52MS5SZXRyeURlbGl2ZXJpZXNSZXNwb25zZWIGcHJvdG8z", [file_elloloop_notify_v1_notify]);
 
 /**
  * One notification on one channel to one destination.
@@ -111,6 +111,25 @@ export type Delivery = Message<"notify.v1.Delivery"> & {
    * @generated from field: repeated notify.v1.Attempt attempts = 16;
    */
   attempts: Attempt[];
+
+  /**
+   * When the recipient opened it first, and followed a link in it first, as far as the provider told; 0: not yet.
+   *
+   * @generated from field: int64 opened_at_ms = 17;
+   */
+  openedAtMs: bigint;
+
+  /**
+   * @generated from field: int64 clicked_at_ms = 18;
+   */
+  clickedAtMs: bigint;
+
+  /**
+   * What the provider said of it afterwards, in the order it came; what changed nothing is not kept. Only GetDelivery fills it.
+   *
+   * @generated from field: repeated notify.v1.Receipt receipts = 19;
+   */
+  receipts: Receipt[];
 };
 
 /**
@@ -163,6 +182,51 @@ export type Attempt = Message<"notify.v1.Attempt"> & {
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
   messageDesc(file_notify_v1_delivery, 1);
+
+/**
+ * @generated from message notify.v1.Receipt
+ */
+export type Receipt = Message<"notify.v1.Receipt"> & {
+  /**
+   * When it happened, as far as the provider says.
+   *
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * arrived, opened, clicked or lost.
+   *
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
+
+  /**
+   * Why it is lost, as a word.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * In more words, without addresses and message texts.
+   *
+   * @generated from field: string detail = 5;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message notify.v1.Receipt.
+ * Use `create(ReceiptSchema)` to create a new message.
+ */
+export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
+  messageDesc(file_notify_v1_delivery, 2);
 
 /**
  * @generated from message notify.v1.ListDeliveriesRequest
@@ -225,7 +289,7 @@ export type ListDeliveriesRequest = Message<"notify.v1.ListDeliveriesRequest"> &
  * Use `create(ListDeliveriesRequestSchema)` to create a new message.
  */
 export const ListDeliveriesRequestSchema: GenMessage<ListDeliveriesRequest> = /*@__PURE__*/
-  messageDesc(file_notify_v1_delivery, 2);
+  messageDesc(file_notify_v1_delivery, 3);
 
 /**
  * @generated from message notify.v1.ListDeliveriesResponse
@@ -249,7 +313,7 @@ export type ListDeliveriesResponse = Message<"notify.v1.ListDeliveriesResponse">
  * Use `create(ListDeliveriesResponseSchema)` to create a new message.
  */
 export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse> = /*@__PURE__*/
-  messageDesc(file_notify_v1_delivery, 3);
+  messageDesc(file_notify_v1_delivery, 4);
 
 /**
  * @generated from message notify.v1.GetDeliveryRequest
@@ -271,7 +335,7 @@ export type GetDeliveryRequest = Message<"notify.v1.GetDeliveryRequest"> & {
  * Use `create(GetDeliveryRequestSchema)` to create a new message.
  */
 export const GetDeliveryRequestSchema: GenMessage<GetDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_notify_v1_delivery, 4);
+  messageDesc(file_notify_v1_delivery, 5);
 
 /**
  * @generated from message notify.v1.GetDeliveryResponse
@@ -288,7 +352,7 @@ export type GetDeliveryResponse = Message<"notify.v1.GetDeliveryResponse"> & {
  * Use `create(GetDeliveryResponseSchema)` to create a new message.
  */
 export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_notify_v1_delivery, 5);
+  messageDesc(file_notify_v1_delivery, 6);
 
 /**
  * @generated from message notify.v1.RetryDeliveriesRequest
@@ -334,7 +398,7 @@ export type RetryDeliveriesRequest = Message<"notify.v1.RetryDeliveriesRequest">
  * Use `create(RetryDeliveriesRequestSchema)` to create a new message.
  */
 export const RetryDeliveriesRequestSchema: GenMessage<RetryDeliveriesRequest> = /*@__PURE__*/
-  messageDesc(file_notify_v1_delivery, 6);
+  messageDesc(file_notify_v1_delivery, 7);
 
 /**
  * @generated from message notify.v1.RetryDeliveriesResponse
@@ -351,7 +415,7 @@ export type RetryDeliveriesResponse = Message<"notify.v1.RetryDeliveriesResponse
  * Use `create(RetryDeliveriesResponseSchema)` to create a new message.
  */
 export const RetryDeliveriesResponseSchema: GenMessage<RetryDeliveriesResponse> = /*@__PURE__*/
-  messageDesc(file_notify_v1_delivery, 7);
+  messageDesc(file_notify_v1_delivery, 8);
 
 /**
  * What became of deliveries, for operators and support. Served on the internal port.

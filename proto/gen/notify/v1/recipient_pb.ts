@@ -4,13 +4,358 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { DeliveryChannel } from "../../elloloop/notify/v1/notify_pb.ts";
+import { file_elloloop_notify_v1_notify } from "../../elloloop/notify/v1/notify_pb.ts";
+import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file notify/v1/recipient.proto.
  */
 export const file_notify_v1_recipient: GenFile = /*@__PURE__*/
-  fileDesc("Chlub3RpZnkvdjEvcmVjaXBpZW50LnByb3RvEglub3RpZnkudjEiOQoXR2V0V2ViaG9va1NlY3JldFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEgsKA3VybBgCIAEoCSIqChhHZXRXZWJob29rU2VjcmV0UmVzcG9uc2USDgoGc2VjcmV0GAEgASgJMm8KEFJlY2lwaWVudFNlcnZpY2USWwoQR2V0V2ViaG9va1NlY3JldBIiLm5vdGlmeS52MS5HZXRXZWJob29rU2VjcmV0UmVxdWVzdBojLm5vdGlmeS52MS5HZXRXZWJob29rU2VjcmV0UmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Chlub3RpZnkvdjEvcmVjaXBpZW50LnByb3RvEglub3RpZnkudjEi1gEKCVJlY2lwaWVudBIPCgd1c2VyX2lkGAEgASgJEjYKCWFkZHJlc3NlcxgCIAMoCzIjLm5vdGlmeS52MS5SZWNpcGllbnQuQWRkcmVzc2VzRW50cnkSDgoGbG9jYWxlGAMgASgJEhEKCXRpbWVfem9uZRgEIAEoCRIrCgphdHRyaWJ1dGVzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBowCg5BZGRyZXNzZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlEKE1B1dFJlY2lwaWVudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEicKCXJlY2lwaWVudBgCIAEoCzIULm5vdGlmeS52MS5SZWNpcGllbnQiFgoUUHV0UmVjaXBpZW50UmVzcG9uc2UiUwoUUHV0UmVjaXBpZW50c1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEigKCnJlY2lwaWVudHMYAiADKAsyFC5ub3RpZnkudjEuUmVjaXBpZW50IhcKFVB1dFJlY2lwaWVudHNSZXNwb25zZSI5ChNHZXRSZWNpcGllbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJIj8KFEdldFJlY2lwaWVudFJlc3BvbnNlEicKCXJlY2lwaWVudBgBIAEoCzIULm5vdGlmeS52MS5SZWNpcGllbnQiOwoVRXJhc2VSZWNpcGllbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJIigKFkVyYXNlUmVjaXBpZW50UmVzcG9uc2USDgoGZXJhc2VkGAEgASgFIngKC0RlYWRBZGRyZXNzEjQKB2NoYW5uZWwYASABKA4yIy5lbGxvbG9vcC5ub3RpZnkudjEuRGVsaXZlcnlDaGFubmVsEg8KB2FkZHJlc3MYAiABKAkSDgoGcmVhc29uGAMgASgJEhIKCmRlYWRfYXRfbXMYBCABKAMiggEKGExpc3REZWFkQWRkcmVzc2VzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSNAoHY2hhbm5lbBgCIAEoDjIjLmVsbG9sb29wLm5vdGlmeS52MS5EZWxpdmVyeUNoYW5uZWwSDgoGY3Vyc29yGAMgASgJEg0KBWxpbWl0GAQgASgFIlsKGUxpc3REZWFkQWRkcmVzc2VzUmVzcG9uc2USKQoJYWRkcmVzc2VzGAEgAygLMhYubm90aWZ5LnYxLkRlYWRBZGRyZXNzEhMKC25leHRfY3Vyc29yGAIgASgJInAKFFJldml2ZUFkZHJlc3NSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRI0CgdjaGFubmVsGAIgASgOMiMuZWxsb2xvb3Aubm90aWZ5LnYxLkRlbGl2ZXJ5Q2hhbm5lbBIPCgdhZGRyZXNzGAMgASgJIigKFVJldml2ZUFkZHJlc3NSZXNwb25zZRIPCgdyZXZpdmVkGAEgASgIIjkKF0dldFdlYmhvb2tTZWNyZXRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRILCgN1cmwYAiABKAkiKgoYR2V0V2ViaG9va1NlY3JldFJlc3BvbnNlEg4KBnNlY3JldBgBIAEoCTLwBAoQUmVjaXBpZW50U2VydmljZRJPCgxQdXRSZWNpcGllbnQSHi5ub3RpZnkudjEuUHV0UmVjaXBpZW50UmVxdWVzdBofLm5vdGlmeS52MS5QdXRSZWNpcGllbnRSZXNwb25zZRJSCg1QdXRSZWNpcGllbnRzEh8ubm90aWZ5LnYxLlB1dFJlY2lwaWVudHNSZXF1ZXN0GiAubm90aWZ5LnYxLlB1dFJlY2lwaWVudHNSZXNwb25zZRJPCgxHZXRSZWNpcGllbnQSHi5ub3RpZnkudjEuR2V0UmVjaXBpZW50UmVxdWVzdBofLm5vdGlmeS52MS5HZXRSZWNpcGllbnRSZXNwb25zZRJVCg5FcmFzZVJlY2lwaWVudBIgLm5vdGlmeS52MS5FcmFzZVJlY2lwaWVudFJlcXVlc3QaIS5ub3RpZnkudjEuRXJhc2VSZWNpcGllbnRSZXNwb25zZRJeChFMaXN0RGVhZEFkZHJlc3NlcxIjLm5vdGlmeS52MS5MaXN0RGVhZEFkZHJlc3Nlc1JlcXVlc3QaJC5ub3RpZnkudjEuTGlzdERlYWRBZGRyZXNzZXNSZXNwb25zZRJSCg1SZXZpdmVBZGRyZXNzEh8ubm90aWZ5LnYxLlJldml2ZUFkZHJlc3NSZXF1ZXN0GiAubm90aWZ5LnYxLlJldml2ZUFkZHJlc3NSZXNwb25zZRJbChBHZXRXZWJob29rU2VjcmV0EiIubm90aWZ5LnYxLkdldFdlYmhvb2tTZWNyZXRSZXF1ZXN0GiMubm90aWZ5LnYxLkdldFdlYmhvb2tTZWNyZXRSZXNwb25zZWIGcHJvdG8z", [file_elloloop_notify_v1_notify, file_google_protobuf_struct]);
+
+/**
+ * @generated from message notify.v1.Recipient
+ */
+export type Recipient = Message<"notify.v1.Recipient"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * By channel, under the keys of ChannelAddresses: email, sms, whatsapp, web_push, mobile_push, webhook, chat. Notify sends there
+   * where a request brings no address itself.
+   *
+   * @generated from field: map<string, string> addresses = 2;
+   */
+  addresses: { [key: string]: string };
+
+  /**
+   * BCP 47: en, pt-BR.
+   *
+   * @generated from field: string locale = 3;
+   */
+  locale: string;
+
+  /**
+   * IANA: Europe/Berlin.
+   *
+   * @generated from field: string time_zone = 4;
+   */
+  timeZone: string;
+
+  /**
+   * Any JSON object: a name, and whatever else is worth knowing.
+   *
+   * @generated from field: google.protobuf.Struct attributes = 5;
+   */
+  attributes?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message notify.v1.Recipient.
+ * Use `create(RecipientSchema)` to create a new message.
+ */
+export const RecipientSchema: GenMessage<Recipient> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 0);
+
+/**
+ * @generated from message notify.v1.PutRecipientRequest
+ */
+export type PutRecipientRequest = Message<"notify.v1.PutRecipientRequest"> & {
+  /**
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * @generated from field: notify.v1.Recipient recipient = 2;
+   */
+  recipient?: Recipient | undefined;
+};
+
+/**
+ * Describes the message notify.v1.PutRecipientRequest.
+ * Use `create(PutRecipientRequestSchema)` to create a new message.
+ */
+export const PutRecipientRequestSchema: GenMessage<PutRecipientRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 1);
+
+/**
+ * @generated from message notify.v1.PutRecipientResponse
+ */
+export type PutRecipientResponse = Message<"notify.v1.PutRecipientResponse"> & {
+};
+
+/**
+ * Describes the message notify.v1.PutRecipientResponse.
+ * Use `create(PutRecipientResponseSchema)` to create a new message.
+ */
+export const PutRecipientResponseSchema: GenMessage<PutRecipientResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 2);
+
+/**
+ * @generated from message notify.v1.PutRecipientsRequest
+ */
+export type PutRecipientsRequest = Message<"notify.v1.PutRecipientsRequest"> & {
+  /**
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * No user twice.
+   *
+   * @generated from field: repeated notify.v1.Recipient recipients = 2;
+   */
+  recipients: Recipient[];
+};
+
+/**
+ * Describes the message notify.v1.PutRecipientsRequest.
+ * Use `create(PutRecipientsRequestSchema)` to create a new message.
+ */
+export const PutRecipientsRequestSchema: GenMessage<PutRecipientsRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 3);
+
+/**
+ * @generated from message notify.v1.PutRecipientsResponse
+ */
+export type PutRecipientsResponse = Message<"notify.v1.PutRecipientsResponse"> & {
+};
+
+/**
+ * Describes the message notify.v1.PutRecipientsResponse.
+ * Use `create(PutRecipientsResponseSchema)` to create a new message.
+ */
+export const PutRecipientsResponseSchema: GenMessage<PutRecipientsResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 4);
+
+/**
+ * @generated from message notify.v1.GetRecipientRequest
+ */
+export type GetRecipientRequest = Message<"notify.v1.GetRecipientRequest"> & {
+  /**
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message notify.v1.GetRecipientRequest.
+ * Use `create(GetRecipientRequestSchema)` to create a new message.
+ */
+export const GetRecipientRequestSchema: GenMessage<GetRecipientRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 5);
+
+/**
+ * @generated from message notify.v1.GetRecipientResponse
+ */
+export type GetRecipientResponse = Message<"notify.v1.GetRecipientResponse"> & {
+  /**
+   * @generated from field: notify.v1.Recipient recipient = 1;
+   */
+  recipient?: Recipient | undefined;
+};
+
+/**
+ * Describes the message notify.v1.GetRecipientResponse.
+ * Use `create(GetRecipientResponseSchema)` to create a new message.
+ */
+export const GetRecipientResponseSchema: GenMessage<GetRecipientResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 6);
+
+/**
+ * @generated from message notify.v1.EraseRecipientRequest
+ */
+export type EraseRecipientRequest = Message<"notify.v1.EraseRecipientRequest"> & {
+  /**
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message notify.v1.EraseRecipientRequest.
+ * Use `create(EraseRecipientRequestSchema)` to create a new message.
+ */
+export const EraseRecipientRequestSchema: GenMessage<EraseRecipientRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 7);
+
+/**
+ * @generated from message notify.v1.EraseRecipientResponse
+ */
+export type EraseRecipientResponse = Message<"notify.v1.EraseRecipientResponse"> & {
+  /**
+   * Records, notifications, deliveries on other channels than in-app, and devices. 0: nothing was known of the user.
+   *
+   * @generated from field: int32 erased = 1;
+   */
+  erased: number;
+};
+
+/**
+ * Describes the message notify.v1.EraseRecipientResponse.
+ * Use `create(EraseRecipientResponseSchema)` to create a new message.
+ */
+export const EraseRecipientResponseSchema: GenMessage<EraseRecipientResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 8);
+
+/**
+ * An address where nobody is reached: a provider said so, mail came back, or the recipient complained.
+ *
+ * @generated from message notify.v1.DeadAddress
+ */
+export type DeadAddress = Message<"notify.v1.DeadAddress"> & {
+  /**
+   * @generated from field: elloloop.notify.v1.DeliveryChannel channel = 1;
+   */
+  channel: DeliveryChannel;
+
+  /**
+   * @generated from field: string address = 2;
+   */
+  address: string;
+
+  /**
+   * bounced or complained.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: int64 dead_at_ms = 4;
+   */
+  deadAtMs: bigint;
+};
+
+/**
+ * Describes the message notify.v1.DeadAddress.
+ * Use `create(DeadAddressSchema)` to create a new message.
+ */
+export const DeadAddressSchema: GenMessage<DeadAddress> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 9);
+
+/**
+ * @generated from message notify.v1.ListDeadAddressesRequest
+ */
+export type ListDeadAddressesRequest = Message<"notify.v1.ListDeadAddressesRequest"> & {
+  /**
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * EMAIL, SMS, WHATSAPP, WEBHOOK or CHAT; left out: all of them.
+   *
+   * @generated from field: elloloop.notify.v1.DeliveryChannel channel = 2;
+   */
+  channel: DeliveryChannel;
+
+  /**
+   * next_cursor of the page before.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+
+  /**
+   * 0 or less: 50; above 500: 500.
+   *
+   * @generated from field: int32 limit = 4;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message notify.v1.ListDeadAddressesRequest.
+ * Use `create(ListDeadAddressesRequestSchema)` to create a new message.
+ */
+export const ListDeadAddressesRequestSchema: GenMessage<ListDeadAddressesRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 10);
+
+/**
+ * @generated from message notify.v1.ListDeadAddressesResponse
+ */
+export type ListDeadAddressesResponse = Message<"notify.v1.ListDeadAddressesResponse"> & {
+  /**
+   * @generated from field: repeated notify.v1.DeadAddress addresses = 1;
+   */
+  addresses: DeadAddress[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_cursor = 2;
+   */
+  nextCursor: string;
+};
+
+/**
+ * Describes the message notify.v1.ListDeadAddressesResponse.
+ * Use `create(ListDeadAddressesResponseSchema)` to create a new message.
+ */
+export const ListDeadAddressesResponseSchema: GenMessage<ListDeadAddressesResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 11);
+
+/**
+ * @generated from message notify.v1.ReviveAddressRequest
+ */
+export type ReviveAddressRequest = Message<"notify.v1.ReviveAddressRequest"> & {
+  /**
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * @generated from field: elloloop.notify.v1.DeliveryChannel channel = 2;
+   */
+  channel: DeliveryChannel;
+
+  /**
+   * @generated from field: string address = 3;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message notify.v1.ReviveAddressRequest.
+ * Use `create(ReviveAddressRequestSchema)` to create a new message.
+ */
+export const ReviveAddressRequestSchema: GenMessage<ReviveAddressRequest> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 12);
+
+/**
+ * @generated from message notify.v1.ReviveAddressResponse
+ */
+export type ReviveAddressResponse = Message<"notify.v1.ReviveAddressResponse"> & {
+  /**
+   * False: it was not dead.
+   *
+   * @generated from field: bool revived = 1;
+   */
+  revived: boolean;
+};
+
+/**
+ * Describes the message notify.v1.ReviveAddressResponse.
+ * Use `create(ReviveAddressResponseSchema)` to create a new message.
+ */
+export const ReviveAddressResponseSchema: GenMessage<ReviveAddressResponse> = /*@__PURE__*/
+  messageDesc(file_notify_v1_recipient, 13);
 
 /**
  * @generated from message notify.v1.GetWebhookSecretRequest
@@ -34,7 +379,7 @@ export type GetWebhookSecretRequest = Message<"notify.v1.GetWebhookSecretRequest
  * Use `create(GetWebhookSecretRequestSchema)` to create a new message.
  */
 export const GetWebhookSecretRequestSchema: GenMessage<GetWebhookSecretRequest> = /*@__PURE__*/
-  messageDesc(file_notify_v1_recipient, 0);
+  messageDesc(file_notify_v1_recipient, 14);
 
 /**
  * @generated from message notify.v1.GetWebhookSecretResponse
@@ -53,14 +398,75 @@ export type GetWebhookSecretResponse = Message<"notify.v1.GetWebhookSecretRespon
  * Use `create(GetWebhookSecretResponseSchema)` to create a new message.
  */
 export const GetWebhookSecretResponseSchema: GenMessage<GetWebhookSecretResponse> = /*@__PURE__*/
-  messageDesc(file_notify_v1_recipient, 1);
+  messageDesc(file_notify_v1_recipient, 15);
 
 /**
- * What is kept about recipients. Served on the internal port.
+ * What is kept about recipients and their addresses. Served on the internal port.
  *
  * @generated from service notify.v1.RecipientService
  */
 export const RecipientService: GenService<{
+  /**
+   * Stores what is known of a user, in place of the whole previous record. Addresses in it that were marked as dead are alive again.
+   *
+   * @generated from rpc notify.v1.RecipientService.PutRecipient
+   */
+  putRecipient: {
+    methodKind: "unary";
+    input: typeof PutRecipientRequestSchema;
+    output: typeof PutRecipientResponseSchema;
+  },
+  /**
+   * The same for up to 1,000 users: all of them or none.
+   *
+   * @generated from rpc notify.v1.RecipientService.PutRecipients
+   */
+  putRecipients: {
+    methodKind: "unary";
+    input: typeof PutRecipientsRequestSchema;
+    output: typeof PutRecipientsResponseSchema;
+  },
+  /**
+   * A user without a record is not_found.
+   *
+   * @generated from rpc notify.v1.RecipientService.GetRecipient
+   */
+  getRecipient: {
+    methodKind: "unary";
+    input: typeof GetRecipientRequestSchema;
+    output: typeof GetRecipientResponseSchema;
+  },
+  /**
+   * Forgets everything about a user for good: record, notifications with their ids, deliveries with their logs, devices and counters.
+   * Marks of dead addresses stay: they name no user. Repeating it is harmless.
+   *
+   * @generated from rpc notify.v1.RecipientService.EraseRecipient
+   */
+  eraseRecipient: {
+    methodKind: "unary";
+    input: typeof EraseRecipientRequestSchema;
+    output: typeof EraseRecipientResponseSchema;
+  },
+  /**
+   * Addresses that nothing is sent to any more, the latest first.
+   *
+   * @generated from rpc notify.v1.RecipientService.ListDeadAddresses
+   */
+  listDeadAddresses: {
+    methodKind: "unary";
+    input: typeof ListDeadAddressesRequestSchema;
+    output: typeof ListDeadAddressesResponseSchema;
+  },
+  /**
+   * Has an address sent to again.
+   *
+   * @generated from rpc notify.v1.RecipientService.ReviveAddress
+   */
+  reviveAddress: {
+    methodKind: "unary";
+    input: typeof ReviveAddressRequestSchema;
+    output: typeof ReviveAddressResponseSchema;
+  },
   /**
    * The key that messages to a webhook URL are signed with, to be given to whoever runs the receiver. unimplemented while the
    * webhook channel is off.

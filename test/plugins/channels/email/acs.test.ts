@@ -53,6 +53,7 @@ channelConformance('acs', {
     const { recipients, content } = read(request);
     return { destination: recipients.to[0]?.address ?? '', text: `${content.subject}\n${content.plainText}` };
   },
+  repeatKey: ({ headers }) => headers['operation-id'],
   throttled: (headers) => ({ status: 429, headers, body: '{"error":{"code":"TooManyRequests"}}' }),
   permanent: [400, 405, 413, 415, 422].map((status) => refusal(status)),
   transient: [408, 409, 425, 429, 500, 502, 503, 504].map((status) => refusal(status)),

@@ -1,89 +1,103 @@
 /** The emailservice provider against real gRPC servers: one that a test scripts, and the one that the docs show. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { inspect } from 'node:util';
-import { Code, ConnectError } from '@connectrpc/connect';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { Code } from '@connectrpc/connect';
 import { EmailServiceProvider } from '../../../../plugins/channels/email/emailservice/email-service-provider.ts';
-import { EmailService, type SendEmailRequest } from '../../../../proto/gen/notify/email/v1/email_pb.ts';
+import {
+  SendEmailRequestSchema,
+  SendEmailResponseSchema,
+} from '../../../../proto/gen/notify/email/v1/email_pb.ts';
 import { DeliveryError } from '../../../../src/core/channel.ts';
-import { fakeClock } from '../../../support/ambient.ts';
+import { channelConformance } from '../../../conformance/channel.ts';
+import { type FakeClock, fakeClock } from '../../../support/ambient.ts';
+import { emailCase, sender } from '../../../support/email-conformance.ts';
 import { deliveryId, emailMessage, privateText, sendOptions } from '../../../support/email-message.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { grpc, grpcError, grpcReply, readGrpc } from '../../../support/grpc-wire.ts';
+import { type Http2Received, ScriptedHttp2 } from '../../../support/scripted-http2.ts';
 
-type Answer = (request: SendEmailRequest, signal: AbortSignal) => Promise<{ messageId: string }>;
+const open = (base: string, clock: FakeClock): EmailServiceProvider => {
+  const { hostname, port } = new URL(base);
+  return new EmailServiceProvider(sender, `${hostname}:${port || '50051'}`, clock);
+};
+
+const accepted = grpcReply(SendEmailResponseSchema, { messageId: 'mail-1' });
+const quoted = `quoted by the service: ${privateText}`;
+const refusals = (codes: Readonly<Partial<Record<keyof typeof Code, string>>>) =>
+  Object.entries(codes).map(([name, code]) => ({
+    when: name,
+    reply: grpcError(Code[name as keyof typeof Code], quoted),
+    code,
+  }));
+
+/** A request as the service reads it. */
+function read(request: Http2Received) {
+  assert.equal(request.headers[':path'], '/notify.email.v1.EmailService/SendEmail');
+  assert.match(String(request.headers['content-type']), /^application\/grpc/);
+  return readGrpc(SendEmailRequestSchema, request);
+}
+
+channelConformance(
+  'emailservice',
+  {
+    ...emailCase,
+    open: (_t, base, clock) => open(base, clock),
+    accepted: () => ({ reply: accepted, id: 'mail-1' }),
+    understand(request) {
+      const { to, subject, bodyText } = read(request);
+      return { destination: to, text: `${subject}\n${bodyText}` };
+    },
+    repeatKey: (request) => read(request).idempotencyKey,
+    throttled: (headers) => grpcError(Code.ResourceExhausted, quoted, headers),
+    permanent: refusals({
+      InvalidArgument: 'grpc_invalid_argument',
+      NotFound: 'grpc_not_found',
+      AlreadyExists: 'grpc_already_exists',
+      OutOfRange: 'grpc_out_of_range',
+    }),
+    transient: refusals({
+      Canceled: 'grpc_canceled',
+      Unknown: 'grpc_unknown',
+      DeadlineExceeded: 'timeout',
+      ResourceExhausted: 'grpc_resource_exhausted',
+      Aborted: 'grpc_aborted',
+      Internal: 'grpc_internal',
+      Unavailable: 'grpc_unavailable',
+      DataLoss: 'grpc_data_loss',
+      FailedPrecondition: 'provider_misconfigured',
+      Unimplemented: 'provider_misconfigured',
+    }),
+    credentials: refusals({
+      PermissionDenied: 'credentials_rejected',
+      Unauthenticated: 'credentials_rejected',
+    }),
+    connections: 1,
+    secrets: ['alice@example.org', 'quoted by the service'],
+  },
+  grpc,
+);
 
 /** A mail service that a test scripts, and the provider that calls it. */
 async function ground(t: TestContext) {
-  const received: SendEmailRequest[] = [];
-  const sessions = new Set<ServerHttp2Session>();
-  const service = {
-    received,
-    sessions,
-    connections: 0,
-    answer: (async () => ({ messageId: 'mail-1' })) as Answer,
-  };
-  const server: Http2Server = createServer(
-    connectNodeAdapter({
-      routes: (router) =>
-        router.service(EmailService, {
-          sendEmail(request, { signal }) {
-            received.push(request);
-            return service.answer(request, signal);
-          },
-        }),
-    }),
-  );
-  server.on('session', (session) => {
-    service.connections += 1;
-    sessions.add(session);
-    session.on('close', () => sessions.delete(session));
-    session.on('error', () => {});
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const close = async () => {
-    for (const session of sessions) session.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  const provider = open(t, (server.address() as AddressInfo).port);
-  t.after(close);
-  return { ...service, service, provider, close };
-}
-
-function open(t: TestContext, port: number, host = '127.0.0.1'): EmailServiceProvider {
-  const from = { name: 'Größe, "Notify"', address: 'notify@example.com' };
-  const provider = new EmailServiceProvider(from, `${host}:${port}`, fakeClock());
+  const server = await ScriptedHttp2.listen(t);
+  server.play(accepted);
+  const provider = open(server.url, fakeClock());
   t.after(() => provider.close());
-  return provider;
+  return { server, provider };
 }
-
-/** How a send fails, which must not tell what is private. */
-async function failure(sending: Promise<unknown>): Promise<DeliveryError> {
-  const error: unknown = await sending.then(
-    () => assert.fail('it was taken'),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof DeliveryError, inspect(error));
-  const shown = inspect(error, { depth: 20, showHidden: true });
-  for (const secret of [privateText, 'alice@example.org', 'quoted by the service'])
-    assert.ok(!shown.includes(secret), `the error tells ${secret}: ${shown}`);
-  return error;
-}
-
-const verdict = ({ code, retryable }: DeliveryError) => [code, retryable];
 
 describe('a mail by a service of the operator', () => {
   it('has every field, and its id is kept', async (t) => {
-    const { provider, received } = await ground(t);
+    const { provider, server } = await ground(t);
     const rendered = { subject: 'Your\r\norder 📦', html: '<p>Soon</p>' };
     const { providerMessageId } = await provider.send(emailMessage({ rendered }), sendOptions());
     assert.equal(providerMessageId, 'mail-1');
-    const [{ $typeName, ...fields } = assert.fail()] = received;
+    const { $typeName, ...fields } = read(server.received[0] ?? assert.fail());
     assert.deepEqual(fields, {
       from: '"Größe, \\"Notify\\"" <notify@example.com>',
       to: 'alice@example.org',
@@ -94,104 +108,35 @@ describe('a mail by a service of the operator', () => {
     });
   });
 
-  const cases = [
-    [Code.Canceled, 'grpc_canceled', true],
-    [Code.Unknown, 'grpc_unknown', true],
-    [Code.InvalidArgument, 'grpc_invalid_argument', false],
-    [Code.DeadlineExceeded, 'timeout', true],
-    [Code.NotFound, 'grpc_not_found', false],
-    [Code.AlreadyExists, 'grpc_already_exists', false],
-    [Code.PermissionDenied, 'credentials_rejected', true],
-    [Code.ResourceExhausted, 'grpc_resource_exhausted', true],
-    [Code.FailedPrecondition, 'provider_misconfigured', true],
-    [Code.Aborted, 'grpc_aborted', true],
-    [Code.OutOfRange, 'grpc_out_of_range', false],
-    [Code.Unimplemented, 'provider_misconfigured', true],
-    [Code.Internal, 'grpc_internal', true],
-    [Code.Unavailable, 'grpc_unavailable', true],
-    [Code.DataLoss, 'grpc_data_loss', true],
-    [Code.Unauthenticated, 'credentials_rejected', true],
-  ] as const;
-  for (const [code, reason, retryable] of cases)
-    it(`that is answered ${Code[code]} is ${reason}`, async (t) => {
-      const { provider, service } = await ground(t);
-      service.answer = async () => {
-        throw new ConnectError('quoted by the service', code);
-      };
-      assert.deepEqual(verdict(await failure(provider.send(emailMessage(), sendOptions()))), [
-        reason,
-        retryable,
-      ]);
-    });
-
-  it('comes again not before the time that the service names', async (t) => {
-    const { provider, service } = await ground(t);
-    service.answer = async () => {
-      throw new ConnectError('busy', Code.ResourceExhausted, { 'retry-after': '17' });
-    };
-    assert.equal((await failure(provider.send(emailMessage(), sendOptions()))).retryAfterMs, 17_000);
+  it('tells the service how long it waits', async (t) => {
+    const { provider, server } = await ground(t);
+    await provider.send(emailMessage(), sendOptions());
+    assert.match(String(server.received[0]?.headers['grpc-timeout']), /^(20000|199\d\d)m$/);
   });
 
-  it('ends with its attempt, and the service is told', async (t) => {
-    const { provider, service, received } = await ground(t);
-    let stopped = false;
-    service.answer = (_request, signal) =>
-      new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => {
-          stopped = true;
-          reject(new ConnectError('stopped', Code.Canceled));
-        });
-      });
-    const abort = new AbortController();
-    const failed = failure(provider.send(emailMessage(), sendOptions(abort.signal)));
-    await eventually('the call', () => received.length === 1);
-    abort.abort();
-    assert.deepEqual(verdict(await failed), ['interrupted', true]);
-    await eventually('the service stops', () => stopped);
-  });
-
-  it('goes over one connection with all others, and over a new one when that is gone', async (t) => {
-    const { provider, service, received, sessions } = await ground(t);
-    await Promise.all(Array.from({ length: 100 }, () => provider.send(emailMessage(), sendOptions())));
-    assert.equal(received.length, 100);
-    assert.equal(service.connections, 1);
-    for (const session of sessions) session.destroy();
+  it('goes over a new connection when the old one is gone', async (t) => {
+    const { provider, server } = await ground(t);
+    await provider.send(emailMessage(), sendOptions());
+    for (const session of server.sessions) session.destroy();
     await eventually('a mail', () =>
       provider.send(emailMessage(), sendOptions()).then(
         () => true,
         () => false,
       ),
     );
-    assert.equal(service.connections, 2);
+    assert.equal(server.connections, 2);
   });
 
-  it('waits for a service that is away, has no name, or hangs up', async (t) => {
-    const { provider, close } = await ground(t);
-    await close();
-    assert.deepEqual(verdict(await failure(provider.send(emailMessage(), sendOptions()))), [
-      'connection_failed',
-      true,
-    ]);
-    const nowhere = open(t, 50_051, 'nobody.invalid');
-    assert.deepEqual(verdict(await failure(nowhere.send(emailMessage(), sendOptions()))), [
-      'dns_failed',
-      true,
-    ]);
+  it('waits for a service that speaks something else', async (t) => {
     const rude = createTcpServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => rude.listen(0, '127.0.0.1', resolve));
     t.after(() => rude.close());
-    const hungUp = open(t, (rude.address() as AddressInfo).port);
-    const { retryable } = await failure(hungUp.send(emailMessage(), sendOptions()));
-    assert.equal(retryable, true);
-  });
-
-  it('breaks off: nobody knows, and it comes again under the same key', async (t) => {
-    const { provider, service, sessions } = await ground(t);
-    service.answer = async () => {
-      for (const session of sessions) session.destroy();
-      return { messageId: 'never told' };
-    };
-    assert.equal((await failure(provider.send(emailMessage(), sendOptions()))).retryable, true);
+    const provider = open(`http://127.0.0.1:${(rude.address() as AddressInfo).port}`, fakeClock());
+    t.after(() => provider.close());
+    await assert.rejects(
+      provider.send(emailMessage(), sendOptions()),
+      (error) => error instanceof DeliveryError && error.retryable,
+    );
   });
 });
 
@@ -204,7 +149,8 @@ describe('the mail service that the docs show', () => {
     t.after(() => child.kill());
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
     const port = /^listening on (\d+)$/.exec((await lines.next()).value ?? '')?.[1];
-    const provider = open(t, Number(port));
+    const provider = open(`http://127.0.0.1:${port}`, fakeClock());
+    t.after(() => provider.close());
     const first = await provider.send(emailMessage(), sendOptions());
     const again = await provider.send(emailMessage(), sendOptions());
     assert.notEqual(first.providerMessageId, '');

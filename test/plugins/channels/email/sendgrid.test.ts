@@ -6,7 +6,7 @@ import { codes } from '../../../../src/core/channel.ts';
 import { channelConformance } from '../../../conformance/channel.ts';
 import { fakeClock } from '../../../support/ambient.ts';
 import { emailCase, sender } from '../../../support/email-conformance.ts';
-import { deliveryId, emailMessage, sendOptions } from '../../../support/email-message.ts';
+import { deliveryId, emailMessage, itemId, sendOptions } from '../../../support/email-message.ts';
 import { ScriptedServer } from '../../../support/scripted-server.ts';
 
 const apiKey = 'SG.a-secret-key';
@@ -34,7 +34,8 @@ const refusal = (status: number, code = `http_${status}`, headers = {}) => ({
 
 channelConformance('sendgrid', {
   ...emailCase,
-  open: (_t, endpoint, clock) => new SendGridProvider(sender, { apiKey, endpoint }, clock),
+  open: (_t, endpoint, clock) =>
+    new SendGridProvider(sender, { apiKey, endpoint, webhookKeys: undefined }, clock),
   accepted: () => ({ reply: { status: 202, headers: { 'x-message-id': 'sg-1' } }, id: 'sg-1' }),
   idInHead: true,
   understand({ method, path, headers, body }) {
@@ -46,6 +47,8 @@ channelConformance('sendgrid', {
     const [{ to } = assert.fail()] = personalizations;
     return { destination: to[0]?.email ?? '', text: `${subject}\n${content[0]?.value}` };
   },
+  // mailboxes do, by its Message-ID
+  repeatKey: ({ body }) => (JSON.parse(body) as Request).headers['Message-ID'],
   throttled: (headers) => ({ status: 429, headers }),
   permanent: [400, 405, 413, 415, 422].map((status) => refusal(status)),
   transient: [408, 409, 425, 429, 500, 502, 503, 504].map((status) => refusal(status)),
@@ -61,7 +64,11 @@ describe('a mail by SendGrid', () => {
   it('has what a mail has', async (t) => {
     const server = await ScriptedServer.listen(t);
     server.answer = () => ({ status: 202, headers: { 'x-message-id': 'sg-1' } });
-    const provider = new SendGridProvider(sender, { apiKey, endpoint: server.url }, fakeClock());
+    const provider = new SendGridProvider(
+      sender,
+      { apiKey, endpoint: server.url, webhookKeys: undefined },
+      fakeClock(),
+    );
     t.after(() => provider.close());
     const rendered = { html: '<p>Soon</p>', body: 'Soon', replyTo: 'Help <help@example.com>' };
     await provider.send(emailMessage({ rendered }), sendOptions());
@@ -75,14 +82,14 @@ describe('a mail by SendGrid', () => {
         { type: 'text/html', value: '<p>Soon</p>' },
       ],
       headers: { 'Auto-Submitted': 'auto-generated', 'Message-ID': `<${deliveryId}@example.com>` },
-      custom_args: { notify_delivery_id: deliveryId },
+      custom_args: { notify_tenant: 'ZGVtbw', notify_item_id: itemId, notify_delivery_id: deliveryId },
     });
   });
 
   it('waits until the rate limit is reset', () => {
     const nowMs = 1_767_225_600_000;
     const after = (headers: Record<string, string>) =>
-      sendGridRefusal({ status: 429, headers, body: '' }, nowMs)?.retryAfterMs;
+      sendGridRefusal({ status: 429, headers, isWhole: true, body: '' }, nowMs)?.retryAfterMs;
     const reset = String(nowMs / 1000 + 42);
     assert.equal(after({ 'x-ratelimit-reset': reset }), 42_000);
     assert.equal(after({ 'x-ratelimit-reset': reset, 'x-ratelimit-remaining': '0' }), 42_000);

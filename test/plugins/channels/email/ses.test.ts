@@ -4,11 +4,12 @@ import { SesProvider } from '../../../../plugins/channels/email/ses/ses-provider
 import { sesRefusal } from '../../../../plugins/channels/email/ses/ses-refusal.ts';
 import { built } from '../../../../src/app.ts';
 import { parseConfig } from '../../../../src/config.ts';
+import type { Clock } from '../../../../src/core/ambient.ts';
 import { codes, DeliveryError } from '../../../../src/core/channel.ts';
 import { channelConformance } from '../../../conformance/channel.ts';
 import { fakeClock } from '../../../support/ambient.ts';
 import { emailCase, sender } from '../../../support/email-conformance.ts';
-import { deliveryId, emailMessage, sendOptions } from '../../../support/email-message.ts';
+import { deliveryId, emailMessage, itemId, sendOptions } from '../../../support/email-message.ts';
 import { type Received, ScriptedServer } from '../../../support/scripted-server.ts';
 
 const secretKey = 'a-secret+key/47';
@@ -16,7 +17,9 @@ const settings = (endpoint: string) => ({
   region: 'eu-central-1',
   apiKey: `AKIDEXAMPLE:${secretKey}`,
   endpoint,
+  topicArns: undefined,
 });
+const parts = (clock: Clock = fakeClock()) => ({ clock, subscribed() {} });
 
 interface Request {
   readonly Destination: { readonly ToAddresses: readonly string[] };
@@ -50,7 +53,7 @@ const refusal = (status: number, name: string, code: string, message = 'the priv
 
 channelConformance('ses', {
   ...emailCase,
-  open: (_t, base, clock) => new SesProvider(sender, settings(base), clock),
+  open: (_t, base, clock) => new SesProvider(sender, settings(base), parts(clock)),
   accepted: () => ({ reply: { status: 200, body: '{"MessageId":"0100018e-1"}' }, id: '0100018e-1' }),
   understand(request) {
     const { Destination, Content } = read(request);
@@ -94,7 +97,7 @@ describe('a mail by SES', () => {
   it('has what a mail has, its head in ASCII', async (t) => {
     const server = await ScriptedServer.listen(t);
     server.answer = () => ({ status: 200, body: '{}' });
-    const provider = new SesProvider(sender, settings(server.url), fakeClock());
+    const provider = new SesProvider(sender, settings(server.url), parts());
     t.after(() => provider.close());
     const rendered = { html: '<p>Soon</p>', body: 'Soon', replyTo: 'Help <help@example.com>' };
     assert.equal((await provider.send(emailMessage({ rendered }), sendOptions())).providerMessageId, '');
@@ -109,14 +112,20 @@ describe('a mail by SES', () => {
           Headers: [{ Name: 'Auto-Submitted', Value: 'auto-generated' }],
         },
       },
-      EmailTags: [{ Name: 'notify_delivery_id', Value: deliveryId }],
+      EmailTags: [
+        { Name: 'notify_delivery_id', Value: deliveryId },
+        { Name: 'notify_item_id', Value: itemId },
+        { Name: 'notify_tenant', Value: 'ZGVtbw' },
+      ],
     });
   });
 
   it('waits ten minutes where the quota of the day is used up', () => {
     const after = (name: string, message: string) =>
-      sesRefusal({ status: 400, headers: {}, body: JSON.stringify({ __type: `aws#${name}`, message }) }, 0)
-        ?.retryAfterMs;
+      sesRefusal(
+        { status: 400, headers: {}, isWhole: true, body: JSON.stringify({ __type: `aws#${name}`, message }) },
+        0,
+      )?.retryAfterMs;
     assert.equal(after('ThrottlingException', 'Daily message quota exceeded.'), 600_000);
     assert.equal(after('LimitExceededException', ''), 600_000);
     assert.equal(after('ThrottlingException', 'Maximum sending rate exceeded.'), undefined);
@@ -134,7 +143,7 @@ describe('a mail by SES', () => {
       AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
     });
     const server = await ScriptedServer.listen(t);
-    const provider = new SesProvider(sender, { ...settings(server.url), apiKey: undefined }, fakeClock());
+    const provider = new SesProvider(sender, { ...settings(server.url), apiKey: undefined }, parts());
     t.after(() => provider.close());
     await assert.rejects(
       provider.send(emailMessage(), sendOptions()),

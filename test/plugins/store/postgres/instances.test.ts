@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import pg from 'pg';
 import type { PostgresStore } from '../../../../plugins/store/postgres/postgres-store.ts';
@@ -151,6 +152,19 @@ describe('a batch', { skip }, () => {
     assert.match(refused.error.message, /cannot be stored/);
     assert.doesNotMatch(String(refused.error.cause), /here/);
     assert.equal((await ground.store.inboxSummary(owner)).unreadCount, 4);
+  });
+
+  it('says of ids that do not fit in the index together how long they may be', async (t) => {
+    const { ground } = await instances(1, t);
+    const id = (bytes: number) => randomBytes(bytes).toString('base64url').slice(0, bytes);
+    const create = (bytes: number) =>
+      ground.store.createNotifications([
+        ground.draft({ tenantId: id(bytes), userId: id(bytes) }, { key: id(bytes) }),
+      ]);
+    const [long, fitting] = [(await create(1_024))[0], (await create(866))[0]];
+    assert.ok(long && 'error' in long);
+    assert.match(long.error.message, /too long together; keep them within 2,600 bytes/);
+    assert.equal(stored(fitting).created, true);
   });
 
   it('fails the rows of users whom another transaction keeps locked, and stores the others', async (t) => {

@@ -610,7 +610,7 @@ export const InboxEventSchema: GenMessage<InboxEvent> = /*@__PURE__*/
  */
 export type EndEvent = Message<"elloloop.notify.v1.EndEvent"> & {
   /**
-   * shutdown, max_age, token_expired, too_many_streams, overloaded or slow.
+   * shutdown, max_age, token_expired, too_many_streams, overloaded, slow or erased (everything about the user was).
    *
    * @generated from field: string reason = 1;
    */

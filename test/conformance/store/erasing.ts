@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { UserKey } from '../../../src/core/glossary.ts';
+import { at, deliveryOf, type Ground, isNotFound, parallel } from './ground.ts';
+
+/** Forgetting a user. */
+export function erasing(ground: Ground): void {
+  const put = (owner: UserKey) =>
+    ground.store.putRecipients(
+      [
+        {
+          ...owner,
+          addresses: { email: 'ada@example.org' },
+          locale: '',
+          timeZone: '',
+          attributes: undefined,
+        },
+      ],
+      ground.now,
+    );
+  /** Two notifications, an email that is due and one that has failed, a device, a record: six rows. */
+  const furnish = async (owner: UserKey) => {
+    const sent = await ground.add(owner, { key: 'sent', deliveries: [ground.inApp(owner), ground.email()] });
+    await ground.store.recordOutcomes([
+      ground.outcome(sent, 'email', { status: 'failed', reason: 'http_400' }),
+    ]);
+    const due = ground.draft(owner, { key: 'due', deliveries: [ground.email()] });
+    await ground.createFor(undefined, due);
+    await ground.store.registerDevice(ground.device(owner));
+    await put(owner);
+    return sent;
+  };
+  const claimable = async (tenantId: string) => {
+    const claim = {
+      lease: ground.lease(),
+      room: new Map([['email', 1_000]] as const),
+      suspect: true,
+      takeOver: true,
+    };
+    const { deliveries } = await ground.store.claimDeliveries(claim);
+    return deliveries.filter(({ notification }) => notification.tenantId === tenantId).length;
+  };
+
+  describe('erasing a user', () => {
+    it('leaves nothing of them, and says how much there was', async () => {
+      const owner = ground.user();
+      const first = await ground.store.inboxSummary(owner);
+      const sent = await furnish(owner);
+      assert.equal(await ground.store.eraseUser(owner), 6);
+      assert.deepEqual(await ground.listAll(owner), []);
+      assert.deepEqual(await ground.store.inboxSummary(owner), first);
+      assert.deepEqual(await ground.store.inboxSummaries([owner]), [first]);
+      assert.deepEqual(await ground.since(owner), {
+        notifications: [],
+        through: first.newestPosition,
+        more: false,
+      });
+      await isNotFound(ground.store.getNotification(owner, sent.id));
+      await isNotFound(ground.store.getRecipient(owner));
+      assert.deepEqual(await ground.store.listDevices(owner), []);
+      const { tenantId, userId } = owner;
+      for (const { id } of sent.deliveries) await isNotFound(ground.store.getDelivery(tenantId, id));
+      const query = { userId, notificationId: '', channel: undefined, status: undefined };
+      const span = { sinceMs: 0n, untilMs: 0n, after: undefined, limit: 10 };
+      assert.deepEqual(await ground.store.listDeliveries({ tenantId, ...query, ...span }), {
+        deliveries: [],
+        next: undefined,
+      });
+      assert.equal(await claimable(tenantId), 0);
+      assert.equal(await ground.store.eraseUser(owner), 0, 'a second time there is nothing');
+    });
+
+    it('lets the same id create anew, from the first position on', async () => {
+      const owner = ground.user();
+      const before = await furnish(owner);
+      await ground.store.eraseUser(owner);
+      const again = await ground.createOne(ground.draft(owner, { key: 'sent' }));
+      assert.equal(again.created, true);
+      assert.equal(again.notification.position, before.position);
+      assert.deepEqual(await ground.listAll(owner), [again.notification.id]);
+      const { unreadCount, unseenCount, version } = await ground.store.inboxSummary(owner);
+      assert.deepEqual([unreadCount, unseenCount, version], [1, 1, 1]);
+    });
+
+    it('leaves other users and tenants as they are', async () => {
+      const owner = ground.user();
+      const others = [
+        { ...owner, userId: 'bob' },
+        { ...ground.user(), userId: owner.userId },
+      ];
+      await furnish(owner);
+      for (const other of others) await furnish(other);
+      const states = () =>
+        Promise.all(
+          others.map(async (other) => [
+            await ground.list(other),
+            await ground.store.listDevices(other),
+            await ground.store.getRecipient(other),
+          ]),
+        );
+      const before = await states();
+      await ground.store.eraseUser(owner);
+      assert.deepEqual(await states(), before);
+    });
+
+    it('takes what is scheduled, snoozed or about to expire with it', async () => {
+      const owner = ground.user();
+      const soon = ground.now + 1_000n;
+      await ground.add(owner, { appearsAtMs: soon });
+      await ground.add(owner, { content: { expiresAtMs: soon } });
+      const snoozed = await ground.add(owner);
+      await ground.change(owner, { kind: 'snooze', id: snoozed.id, untilMs: soon });
+      assert.equal(await ground.store.eraseUser(owner), 3);
+      await ground.ambient.clock.advance(2_000);
+      const { changes } = await ground.store.advanceItems(1_000);
+      assert.deepEqual(
+        changes.filter(({ tenantId }) => tenantId === owner.tenantId),
+        [],
+      );
+      assert.deepEqual(await ground.listAll(owner), []);
+    });
+
+    it('makes what an attempt or a stream says too late nothing', async () => {
+      const owner = ground.user();
+      const lease = ground.lease();
+      const draft = ground.draft(owner, { deliveries: [ground.inApp(owner), ground.email()] });
+      const { notification } = at(await ground.createFor(lease, draft), 0);
+      await ground.store.eraseUser(owner);
+      const { id: deliveryId } = deliveryOf(notification, 'email');
+      const { tenantId, userId } = owner;
+      const ref = { tenantId, userId, id: notification.id, deliveryId };
+      assert.deepEqual(await ground.store.renewLeases(lease, [ref]), [false]);
+      const outcomes = [
+        ground.outcome(notification, 'email', { leaseToken: lease.token }),
+        ground.outcome(notification, 'in_app'),
+      ];
+      assert.deepEqual(await ground.store.recordOutcomes(outcomes), [false, false]);
+      assert.deepEqual(await ground.listAll(owner), []);
+    });
+
+    it('takes a large inbox whole', async () => {
+      const owner = ground.user();
+      await ground.addMany(owner, 250);
+      assert.equal(await ground.store.eraseUser(owner), 250);
+      assert.deepEqual(await ground.listAll(owner), []);
+    });
+
+    it('and notifying them at once leaves counts that agree with the list', async () => {
+      const owner = ground.user();
+      await parallel(6, async (writer) => {
+        for (let i = 0; i < 20; i++)
+          if (writer === 0) await ground.store.eraseUser(owner);
+          // most are repeats, of one that may be erased in that moment
+          else await ground.createOne(ground.draft(owner, { key: i % 4 === 0 ? `${writer}-${i}` : 'same' }));
+      });
+      const ids = await ground.listAll(owner);
+      const { unreadCount, unseenCount, version } = await ground.store.inboxSummary(owner);
+      assert.deepEqual([unreadCount, unseenCount, version], [ids.length, ids.length, ids.length]);
+      assert.equal(await ground.store.eraseUser(owner), ids.length);
+    });
+  });
+}
