@@ -71,12 +71,19 @@ export async function storm(t: TestContext, options: StormOptions): Promise<void
   const end = () => {
     isOver = true;
   };
-  const troubles = [breakNetworks(places, diceOf(seed, 2)), ...options.troubles].map(
-    (trouble) => trouble(() => isOver).finally(end), // one that fails ends all of it
+  const troubles = [breakNetworks(places, diceOf(seed, 2)), ...options.troubles].map((trouble) =>
+    trouble(() => isOver).catch((error: unknown) => {
+      end(); // of all of it
+      throw error;
+    }),
   );
   // what they start must not outlive the test
   const ends = await Promise.allSettled([send(options, sent, () => isOver).finally(end), ...troubles]);
   for (const ended of ends) if (ended.status === 'rejected') throw ended.reason;
+  assert.ok(
+    [...sent.values()].reduce((sum, count) => sum + count, 0) >= options.notifications,
+    'all notifications were sent',
+  );
   for (const chain of chains) chain.stay();
 
   const short = () => chains.filter(({ user, positions }) => positions.length < (sent.get(user) ?? 0));
