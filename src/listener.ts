@@ -3,6 +3,7 @@ import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { FastifyServerFactory } from 'fastify';
 import { Http1Connections } from './listener/http1-connections.ts';
+import { SilentPeers } from './listener/silent-peers.ts';
 
 /** What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4). */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -17,6 +18,8 @@ export interface ListenerLimits {
   readonly keepAliveTimeoutMs: number;
   /** After so long without a byte TCP asks whether the peer is still there: Node has it ask ten times, a second apart. */
   readonly tcpKeepAliveMs: number;
+  /** How often peers are looked for that have gone while bytes were on their way to them, which keep-alive does not find. */
+  readonly silentPeersMs: number;
   /** A peer that keeps an HTTP/2 connection open after this side has closed it is cut off. */
   readonly lingerTimeoutMs: number;
   /** A request that has not arrived as a whole so long after a stop has begun is cut off: a peer that stalls must not hold it up. */
@@ -32,6 +35,7 @@ const defaultLimits: ListenerLimits = {
   keepAliveTimeoutMs: 72_000,
   // a dead peer is found before the usual next heartbeat of a stream, which TCP would send it for a quarter of an hour
   tcpKeepAliveMs: 10_000,
+  silentPeersMs: 15_000,
   lingerTimeoutMs: 2_000,
   arrivalTimeoutMs: 2_000,
   maxConcurrentStreams: 1_000,
@@ -48,7 +52,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
     ...defaultLimits,
     ...limits,
   };
-  const { lingerTimeoutMs, arrivalTimeoutMs, maxConcurrentStreams, tcpKeepAliveMs } = others;
+  const { lingerTimeoutMs, arrivalTimeoutMs, maxConcurrentStreams, tcpKeepAliveMs, silentPeersMs } = others;
   return (handler) => {
     const h1 = http.createServer(
       {
@@ -70,6 +74,12 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
     const sniffing = new Set<Socket>();
     const connections = new Http1Connections(h1);
     const sessions = new Set<http2.ServerHttp2Session>();
+    const http2Sockets = new Set<Socket>();
+    const silentPeers = new SilentPeers(silentPeersMs, function* () {
+      yield* connections.sockets();
+      yield* http2Sockets;
+    });
+    h1.once('close', () => silentPeers.close());
     const arriving = new Set<http2.ServerHttp2Stream>();
     const cutOff = (stream: http2.ServerHttp2Stream) => {
       if (stream.state.remoteClose !== 1) stream.close(http2.constants.NGHTTP2_CANCEL);
@@ -115,6 +125,8 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
         if (isHttp2) {
           socket.allowHalfOpen = false; // or a client that dies leaves its half behind for ever
           socket.once('finish', () => setTimeout(() => socket.destroy(), lingerTimeoutMs).unref());
+          http2Sockets.add(socket);
+          socket.once('close', () => http2Sockets.delete(socket));
           h2.emit('connection', socket);
         } else {
           connections.add(socket);

@@ -4,7 +4,7 @@ import type { EndReason } from '../../src/core/live/events.ts';
 import { startStream, whenClosed } from '../live/raw-response.ts';
 import { ResponseSink, type StreamEncoding, type StreamOptions } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
-import { sseData } from '../rpc/wire/live-event.ts';
+import { sseText } from '../rpc/wire/live-event.ts';
 
 const contentType = 'text/event-stream; charset=utf-8';
 
@@ -15,12 +15,9 @@ const usualRetryMs = 1_000;
 /** Each `retry:` is up to this much longer than its base. */
 const retryJitter = 1;
 
-/** Server-sent events (WHATWG HTML §9.2). JSON holds no raw line break, so each `data:` is one line. */
+/** Server-sent events (WHATWG HTML §9.2). */
 const encoding: StreamEncoding = {
-  event(event, sessionId, position) {
-    const id = position === undefined ? '' : `id: ${position}\n`;
-    return `${id}event: ${event.kind}\ndata: ${sseData(event, sessionId)}\n\n`;
-  },
+  event: sseText,
   finish: (response) => {
     response.end();
   },

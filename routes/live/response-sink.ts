@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { LiveEvent } from '../../src/core/live/events.ts';
 import type { StreamSink } from '../../src/core/live/sink.ts';
+import { asChunk } from './chunk.ts';
 import { cutOff } from './raw-response.ts';
 
 /** How events become bytes, and how a response ends. */
@@ -34,6 +35,8 @@ export class ResponseSink implements StreamSink {
   readonly #response: ServerResponse;
   readonly #encoding: StreamEncoding;
   readonly #finishTimeoutMs: number;
+  /** Over HTTP/1.1: chunks are made here, and not by Node for each stream anew. */
+  readonly #isChunked: boolean;
   /** What the socket has not been handed yet. */
   readonly #waiting: Slice[] = [];
   /** Bytes that the socket was handed and has not taken. */
@@ -46,13 +49,16 @@ export class ResponseSink implements StreamSink {
     this.#response = response;
     this.#encoding = encoding;
     this.#finishTimeoutMs = finishTimeoutMs;
+    this.#isChunked = response.chunkedEncoding === true;
+    if (this.#isChunked) response.chunkedEncoding = false;
     // a broken pipe is followed by 'close', which ends the session
     response.on('error', () => {});
   }
 
   send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
-    const bytes = this.#encoding.event(event, sessionId, position);
+    const encoded = this.#encoding.event(event, sessionId, position);
+    const bytes = this.#isChunked ? asChunk(encoded) : encoded;
     if (this.#waiting.length === 0 && this.#writing + bytes.length <= sliceBytes) {
       this.#buffered += bytes.length;
       this.#write(bytes, written);
@@ -77,6 +83,7 @@ export class ResponseSink implements StreamSink {
   finish(end = this.#encoding.finish): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
     for (const { bytes, written } of this.#waiting.splice(0)) this.#write(bytes, written);
+    if (this.#isChunked) this.#response.chunkedEncoding = true;
     end(this.#response);
     const cut = setTimeout(() => this.destroy(), this.#finishTimeoutMs).unref();
     this.#response.once('close', () => clearTimeout(cut));

@@ -40,6 +40,10 @@ export class Http1Connections {
     socket.on('close', () => this.#connections.delete(socket));
   }
 
+  sockets(): Iterable<Socket> {
+    return this.#connections.keys();
+  }
+
   /** Destroys those with a request that has not arrived as a whole. */
   closeArriving(): void {
     for (const [socket, { open, request }] of this.#connections)

@@ -81,8 +81,8 @@ export class TestProcess {
       .filter((line) => msg === undefined || line.msg === msg);
   }
 
-  /** Waits for a log line. */
-  logged(msg: string): Promise<LogLine> {
+  /** Waits for a log line. @param deadlineMs a process that boots beside many others takes long */
+  logged(msg: string, deadlineMs = 20_000): Promise<LogLine> {
     return eventually(
       `the log line ${msg}`,
       () => {
@@ -91,8 +91,10 @@ export class TestProcess {
           throw new Error(`it has exited with ${this.#exit.code}:\n${this.stdout}\n${this.stderr}`);
         return line;
       },
-      20_000,
-    );
+      deadlineMs,
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}; so far:\n${this.stdout}\n${this.stderr}`, { cause: error.cause });
+    });
   }
 }
 

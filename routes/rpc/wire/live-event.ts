@@ -55,11 +55,24 @@ const innerJson = once((event) => {
   }
 });
 
-/** The `data:` of a server-sent event: the inner message; a heartbeat names the session as well. */
-export function sseData(event: LiveEvent, sessionId: string): string {
-  const json = innerJson(event);
-  return event.kind === 'heartbeat' ? `{"sessionId":${JSON.stringify(sessionId)},${json.slice(1)}` : json;
+let lastText:
+  | { readonly event: LiveEvent; readonly position: number | undefined; readonly text: string }
+  | undefined;
+
+/**
+ * A server-sent event: its `data:` is the inner message, and a heartbeat's names the session as well. JSON holds no raw line break, so that
+ * is one line. All of a user's sessions that have reached one position are given one text, and hold one where they are slow.
+ */
+export function sseText(event: LiveEvent, sessionId: string, position: number | undefined): string {
+  if (event.kind === 'heartbeat')
+    return sse(event, position, `{"sessionId":"${sessionId}",${innerJson(event).slice(1)}`);
+  if (lastText?.event !== event || lastText.position !== position)
+    lastText = { event, position, text: sse(event, position, innerJson(event)) };
+  return lastText.text;
 }
+
+const sse = ({ kind }: LiveEvent, position: number | undefined, json: string): string =>
+  `${position === undefined ? '' : `id: ${position}\n`}event: ${kind}\ndata: ${json}\n\n`;
 
 /** A StreamEvent as protobuf JSON, defaults written; a position only where there is one. */
 export function streamEventJson(event: LiveEvent, sessionId: string, position: number | undefined): string {

@@ -1,25 +1,23 @@
 import { type Ambient, type Clock, isUuid } from '../ambient.ts';
-import { NotifyError } from '../errors.ts';
-import type { InboxSummary, Notification, UserKey } from '../glossary.ts';
-import type { Outcome } from '../outbox.ts';
+import type { Notification, UserKey } from '../glossary.ts';
 import { inAppOf } from '../status.ts';
 import type { Store } from '../store.ts';
 import { userKey } from '../user-key.ts';
 import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
 import { noPeers, type Peers } from './peers.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
 import { isStreamed, Session, type SessionHost, type StreamStart } from './session.ts';
 import {
   bufferLimitBytes,
-  checkBatch,
-  checkSpacingMs,
   drainSpacingMs,
   type LiveObserver,
   type LiveSettings,
   replayPage,
-  settleMs,
 } from './settings.ts';
 import type { StreamSink } from './sink.ts';
+import { StoreChecks } from './store-checks.ts';
+import { TakenItems } from './taken-items.ts';
 
 /** Who opens a stream, and how. */
 export interface StreamRequest {
@@ -28,12 +26,6 @@ export interface StreamRequest {
   readonly start: StreamStart;
   /** UTC epoch milliseconds of the token's end; undefined: none. */
   readonly tokenExpiresAtMs: number | undefined;
-}
-
-/** A stream that must not open now, as a value: a browser needs another answer for it than an RPC client. */
-export interface Refusal {
-  readonly reason: 'too_many_streams' | 'overloaded' | 'shutdown';
-  readonly error: NotifyError;
 }
 
 /**
@@ -52,14 +44,9 @@ export class LiveHub implements SessionHost {
   /** How many sessions each tenant has here. */
   readonly #tenants = new Map<string, number>();
   readonly #wheel: HeartbeatWheel<Session>;
-  /** Notify calls that wait for an item to be taken, by the notification's id. */
-  readonly #waiting = new Map<string, () => void>();
-  #outcomes: Outcome[] = [];
-  #recording: Promise<void> | undefined;
+  readonly #taken: TakenItems;
+  readonly #checks: StoreChecks;
   #draining = false;
-  #opened: Session[] = [];
-  /** Of a look at all sessions: `again` when it was asked for while one was under way, which may have been too early. */
-  #checking: 'no' | 'due' | 'running' | 'again' = 'no';
   #empty: (() => void) | undefined;
 
   constructor(
@@ -75,51 +62,27 @@ export class LiveHub implements SessionHost {
     this.observer = observer;
     this.#ambient = ambient;
     this.#peers = peers;
-    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) =>
-      this.#beat(sessions),
-    );
+    this.#taken = new TakenItems(store, observer, (ids) => peers.taken(ids));
+    this.#checks = new StoreChecks(store, ambient.clock, observer, this.#sessions);
+    // the heartbeat is also the last resort against whatever was missed: each session is checked once an interval
+    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) => {
+      void this.#checks.some(sessions, (session, { version }) =>
+        session.heartbeat(this.heartbeatEvent(version)),
+      );
+    });
   }
 
   /** Why a stream of this user cannot open now; undefined when it can. */
   refusal(owner: UserKey): Refusal | undefined {
-    if (this.#draining)
-      return {
-        reason: 'shutdown',
-        error: new NotifyError('unavailable', 'this server is stopping; open the stream again', {
-          retryAfterMs: 1_000,
-        }),
-      };
-    const open = (this.#users.get(userKey(owner))?.size ?? 0) + this.#peers.sessions(owner);
-    if (open >= this.settings.maxStreamsPerUser)
-      return {
-        reason: 'too_many_streams',
-        error: new NotifyError(
-          'resource_exhausted',
-          `this user already has ${this.settings.maxStreamsPerUser} live streams; close one, or raise NOTIFY_LIVE_MAX_STREAMS_PER_USER`,
-          { retryAfterMs: 600_000 },
-        ),
-      };
-    if (this.#sessions.size >= this.settings.maxStreams)
-      return {
-        // another replica may have room, and so may this one soon
-        reason: 'overloaded',
-        error: new NotifyError(
-          'resource_exhausted',
-          `this server already has ${this.settings.maxStreams} live streams; open the stream again, or raise NOTIFY_LIVE_MAX_STREAMS`,
-          { retryAfterMs: 5_000 },
-        ),
-      };
-    const ofTenant = this.#tenants.get(owner.tenantId) ?? 0;
-    if (this.settings.maxStreamsPerTenant > 0 && ofTenant >= this.settings.maxStreamsPerTenant)
-      return {
-        reason: 'too_many_streams',
-        error: new NotifyError(
-          'resource_exhausted',
-          `this tenant already has ${this.settings.maxStreamsPerTenant} live streams on this server; close some, or raise NOTIFY_LIVE_MAX_STREAMS_PER_TENANT`,
-          { retryAfterMs: 600_000 },
-        ),
-      };
-    return undefined;
+    return refusalOf(
+      {
+        isStopping: this.#draining,
+        ofUser: (this.#users.get(userKey(owner))?.size ?? 0) + this.#peers.sessions(owner),
+        ofTenant: this.#tenants.get(owner.tenantId) ?? 0,
+        ofProcess: this.#sessions.size,
+      },
+      this.settings,
+    );
   }
 
   /**
@@ -136,7 +99,8 @@ export class LiveHub implements SessionHost {
     this.#sessions.set(session.id, session);
     this.#countTenant(owner.tenantId, 1);
     this.#peers.opened(owner);
-    this.#checkSoon(session);
+    // a replica that stored something in this moment did not know of the session yet, and said nothing
+    if (this.#peers !== noPeers) this.#checks.soon(session);
     session.onEnd(this.#wheel.add(session));
     this.#endInTime(session, request.tokenExpiresAtMs);
     this.observer.opened(session);
@@ -160,8 +124,7 @@ export class LiveHub implements SessionHost {
 
   /** Runs `task` once when a stream has taken the item. @returns gives up waiting */
   whenTaken(id: string, task: () => void): () => void {
-    this.#waiting.set(id, task);
-    return () => this.#waiting.delete(id);
+    return this.#taken.when(id, task);
   }
 
   /** Tells a user's sessions what a call changed in the inbox. */
@@ -250,25 +213,17 @@ export class LiveHub implements SessionHost {
       await new Promise<void>((resolve) => {
         this.#empty = resolve;
       });
-    await this.#recording;
+    await this.#taken.settled();
   }
 
   /** Streams of another replica have taken items. */
   heardTaken(ids: readonly string[]): void {
-    for (const id of ids) {
-      this.#waiting.get(id)?.();
-      this.#waiting.delete(id);
-    }
+    this.#taken.heard(ids);
   }
 
   /** Looks whether the store has anything that a session here has not been sent: something may have been missed. */
   checkAll(): void {
-    if (this.#sessions.size === 0) return;
-    if (this.#checking === 'running') this.#checking = 'again';
-    if (this.#checking !== 'no') return;
-    this.#checking = 'due';
-    // what asks for it in one moment is done at once
-    this.clock.after(checkSpacingMs, () => void this.#checkEverybody());
+    this.#checks.all();
   }
 
   heartbeatEvent(inboxVersion: number): LiveEvent {
@@ -293,26 +248,8 @@ export class LiveHub implements SessionHost {
     return { kind: 'notification', notification: { ...notification, deliveries }, first: true };
   }
 
-  /** An item's bytes have left: records it as delivered, in batches. */
   taken(notification: Notification): void {
-    const delivery = inAppOf(notification.deliveries);
-    if (delivery === undefined) return;
-    this.observer.delivered(Number(delivery.deliveredAtMs - notification.createdAtMs));
-    this.#outcomes.push({
-      tenantId: notification.tenantId,
-      userId: notification.userId,
-      id: notification.id,
-      deliveryId: delivery.id,
-      status: 'delivered',
-      reason: '',
-      providerMessageId: '',
-      atMs: delivery.deliveredAtMs,
-      attempts: [],
-      leaseToken: undefined,
-      dueAtMs: 0n,
-    });
-    // one batch is written while the next one gathers
-    this.#recording ??= this.#record();
+    this.#taken.add(notification);
   }
 
   /** Lets a session's work go on by itself; what goes wrong there ends that session only. */
@@ -339,76 +276,6 @@ export class LiveHub implements SessionHost {
     const count = (this.#tenants.get(tenantId) ?? 0) + step;
     if (count > 0) this.#tenants.set(tenantId, count);
     else this.#tenants.delete(tenantId);
-  }
-
-  async #record(): Promise<void> {
-    while (this.#outcomes.length > 0) {
-      await Promise.resolve(); // what is written in this turn goes into one batch
-      const batch = this.#outcomes;
-      this.#outcomes = [];
-      try {
-        await this.store.recordOutcomes(batch);
-      } catch (error) {
-        // they stay pending, and the next stream is sent them again: a repeat that clients merge by id
-        this.observer.failed('record delivered', error);
-      }
-      const ids = batch.map(({ id }) => id);
-      this.heardTaken(ids);
-      this.#peers.taken(ids);
-    }
-    this.#recording = undefined;
-  }
-
-  /** The heartbeat is also the last resort against whatever was missed: each session is checked once an interval. */
-  #beat(sessions: readonly Session[]): void {
-    void this.#check(sessions, (session, { version }) => session.heartbeat(this.heartbeatEvent(version)));
-  }
-
-  /** One batch after the other, and never two looks at once: a backplane that keeps losing things must not wear the store out. */
-  async #checkEverybody(): Promise<void> {
-    this.#checking = 'running';
-    const all = [...this.#sessions.values()];
-    for (let from = 0; from < all.length; from += checkBatch)
-      await this.#check(all.slice(from, from + checkBatch));
-    const again = (this.#checking as string) === 'again';
-    this.#checking = 'no';
-    if (again) this.checkAll();
-  }
-
-  /** Looks at the store for some sessions, and hands each what it has not been sent. */
-  #check(
-    sessions: readonly Session[],
-    then: (session: Session, summary: InboxSummary) => void = () => {},
-  ): Promise<void> {
-    const sent = sessions.map(({ sentPosition }) => sentPosition);
-    return this.store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
-      (summaries) =>
-        sessions.forEach((session, i) => {
-          const summary = summaries[i];
-          if (summary === undefined || session.ended) return;
-          // positions never go back: this is another inbox, and we were not told
-          if (summary.newestPosition < (sent[i] ?? 0)) session.erased(summary.oldestResumable);
-          else session.check(summary);
-          then(session, summary);
-        }),
-      (error: unknown) => this.observer.failed('heartbeat', error),
-    );
-  }
-
-  /**
-   * A replica that stored something in the moment when a session opened did not know of it yet, and said nothing.
-   * So it is checked once more, together with all that opened within a while.
-   */
-  #checkSoon(session: Session): void {
-    if (this.#peers === noPeers) return;
-    this.#opened.push(session);
-    if (this.#opened.length > 1) return;
-    this.clock.after(settleMs, () => {
-      const sessions = this.#opened.filter(({ ended }) => !ended);
-      this.#opened = [];
-      for (let from = 0; from < sessions.length; from += checkBatch)
-        void this.#check(sessions.slice(from, from + checkBatch));
-    });
   }
 
   /** Reads what is new for all sessions of a user, once, and hands it to each. */

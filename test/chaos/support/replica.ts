@@ -6,7 +6,8 @@ import type { Sink } from './sink.ts';
 
 export interface ReplicaOptions {
   readonly dsn: string;
-  readonly sink: Sink;
+  /** Where emails go; without one there is no email. */
+  readonly sink?: Sink;
   /** How far its clock is ahead, in milliseconds. */
   readonly clockShiftMs?: number;
   readonly dispatcher?: Partial<DispatcherSettings>;
@@ -32,7 +33,7 @@ export class Replica extends TestProcess {
   /** Starts one, and waits until it listens. */
   static async start(t: Pick<TestContext, 'after'>, options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(t, options);
-    const { client, internal, ops } = await replica.logged('server_listen');
+    const { client, internal, ops } = await replica.logged('server_listen', 60_000);
     const at = (port: unknown) => `http://127.0.0.1:${port}`;
     replica.#url = { client: at(client), internal: at(internal), ops: at(ops) };
     return replica;
@@ -47,12 +48,14 @@ export class Replica extends TestProcess {
       NOTIFY_METRICS_PORT: '0',
       NOTIFY_STORE_DRIVER: 'postgres',
       NOTIFY_POSTGRES_DSN: options.dsn,
-      NOTIFY_PLUGINS: path('sink-provider.ts'),
-      NOTIFY_EMAIL_PROVIDER: 'sink',
-      NOTIFY_EMAIL_FROM: 'notify@example.org',
+      ...(options.sink && {
+        NOTIFY_PLUGINS: path('sink-provider.ts'),
+        NOTIFY_EMAIL_PROVIDER: 'sink',
+        NOTIFY_EMAIL_FROM: 'notify@example.org',
+        CHAOS_SINK: options.sink.url,
+      }),
       NOTIFY_RETRY_BASE: '200ms',
       NOTIFY_LOG_LEVEL: 'warn',
-      CHAOS_SINK: options.sink.url,
       CHAOS_CLOCK_SHIFT_MS: String(options.clockShiftMs ?? 0),
       CHAOS_DISPATCHER: JSON.stringify(options.dispatcher ?? shortLeases),
       ...options.env,

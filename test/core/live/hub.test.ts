@@ -358,6 +358,23 @@ describe('a live stream', () => {
     assert.equal(live.ambient.clock.pending, 0, 'no timer is left behind');
   });
 
+  it('ends at a moment of its own on shutdown, within the window', async () => {
+    const live = liveBench();
+    const streams = await Promise.all(
+      Array.from({ length: 200 }, (_, i) => live.open({ user: `user-${i}` })),
+    );
+    const drained = live.hub.drain(500);
+    const ended: number[] = [];
+    for (let step = 0; step < 5; step++) {
+      await live.ambient.clock.advance(100);
+      ended.push(streams.filter(({ sink }) => sink.finished).length);
+    }
+    await drained;
+    for (const [step, count] of ended.entries())
+      assert.ok(Math.abs(count - 40 * (step + 1)) <= 25, `${ended} of 200, in equal steps`);
+    assert.equal(ended.at(-1), 200);
+  });
+
   it('goes on when the store fails once, as a new stream', async () => {
     let broken = true;
     const live = liveBench({}, (store) => ({

@@ -86,6 +86,10 @@ describe('replicas on one database', { skip }, () => {
     assert.deepEqual((await stream.nextJson('inbox')).unreadIds, [data.id]);
     await call(a.url.client, `${inboxCall}DeleteNotification`, { id: data.id }, as('alice'));
     assert.deepEqual((await stream.nextJson('inbox')).removedIds, [data.id]);
+    for (const id of ['n-2', 'n-3']) await notify(a, id, ['alice']);
+    await call(a.url.client, `${inboxCall}MarkAllRead`, {}, as('alice'));
+    const all = await stream.nextJson('inbox');
+    assert.deepEqual([all.unreadCount, all.readUpToPosition], [0, '3']);
   });
 
   it('hand a data-change hint to every stream, until it is acknowledged at any of them', async (t) => {

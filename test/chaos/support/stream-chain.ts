@@ -19,6 +19,9 @@ export class StreamChain {
   #request: http.ClientRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** Of the connection that is open: since when, and how many events came on it. */
+  #sinceMs = 0;
+  #heard = 0;
   /** One connection has ended, and the next one comes soon. */
   #isBetween = false;
 
@@ -47,8 +50,19 @@ export class StreamChain {
     this.#request?.destroy();
   }
 
+  /** For whoever looks into a failure. */
+  describe(): string {
+    const [last] = this.positions.slice(-1);
+    const at = this.#isBetween
+      ? 'between two connections'
+      : `for ${Math.round(performance.now() - this.#sinceMs)} ms`;
+    return `${this.user} has ${this.positions.length} items up to ${last}, on connection ${this.opened} ${at}, ${this.#heard} events of it`;
+  }
+
   #connect(): void {
     this.opened += 1;
+    this.#sinceMs = performance.now();
+    this.#heard = 0;
     this.#isBetween = false;
     let isOver = false;
     const over = () => {
@@ -86,6 +100,7 @@ export class StreamChain {
   }
 
   #event(block: string): void {
+    this.#heard += 1;
     const id = /^id: (.*)$/m.exec(block)?.[1];
     const kind = /^event: (.*)$/m.exec(block)?.[1];
     if (id !== undefined) this.#lastEventId = id;

@@ -1,0 +1,81 @@
+import type { Clock } from '../ambient.ts';
+import type { InboxSummary } from '../glossary.ts';
+import type { Store } from '../store.ts';
+import type { Session } from './session.ts';
+import { checkBatch, checkSpacingMs, type LiveObserver, settleMs } from './settings.ts';
+
+/** Looks at the store for what sessions have not been sent, whatever was lost on the way. */
+export class StoreChecks {
+  readonly #store: Pick<Store, 'inboxSummaries'>;
+  readonly #clock: Clock;
+  readonly #observer: LiveObserver;
+  readonly #sessions: ReadonlyMap<string, Session>;
+  #opened: Session[] = [];
+  /** Of a look at all sessions: `again` when it was asked for while one was under way, which may have been too early. */
+  #checking: 'no' | 'due' | 'running' | 'again' = 'no';
+
+  /** @param sessions all that are open */
+  constructor(
+    store: Pick<Store, 'inboxSummaries'>,
+    clock: Clock,
+    observer: LiveObserver,
+    sessions: ReadonlyMap<string, Session>,
+  ) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#sessions = sessions;
+  }
+
+  /** For all sessions, soon: what asks for it in one moment is done at once. */
+  all(): void {
+    if (this.#sessions.size === 0) return;
+    if (this.#checking === 'running') this.#checking = 'again';
+    if (this.#checking !== 'no') return;
+    this.#checking = 'due';
+    this.#clock.after(checkSpacingMs, () => void this.#everybody());
+  }
+
+  /** For one that has just opened, once more when all replicas know of it, together with all that opened within that time. */
+  soon(session: Session): void {
+    this.#opened.push(session);
+    if (this.#opened.length > 1) return;
+    this.#clock.after(settleMs, () => {
+      const sessions = this.#opened.filter(({ ended }) => !ended);
+      this.#opened = [];
+      for (let from = 0; from < sessions.length; from += checkBatch)
+        void this.some(sessions.slice(from, from + checkBatch));
+    });
+  }
+
+  /** For some sessions, by one statement: each is handed what it has not been sent. @param then told of each */
+  some(
+    sessions: readonly Session[],
+    then: (session: Session, summary: InboxSummary) => void = () => {},
+  ): Promise<void> {
+    const sent = sessions.map(({ sentPosition }) => sentPosition);
+    return this.#store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
+      (summaries) =>
+        sessions.forEach((session, i) => {
+          const summary = summaries[i];
+          if (summary === undefined || session.ended) return;
+          // positions never go back: this is another inbox, and we were not told
+          if (summary.newestPosition < (sent[i] ?? 0)) session.erased(summary.oldestResumable);
+          else session.check(summary);
+          then(session, summary);
+        }),
+      (error: unknown) => this.#observer.failed('heartbeat', error),
+    );
+  }
+
+  /** One batch after the other, and never two looks at once: a backplane that keeps losing things must not wear the store out. */
+  async #everybody(): Promise<void> {
+    this.#checking = 'running';
+    const all = [...this.#sessions.values()];
+    for (let from = 0; from < all.length; from += checkBatch)
+      await this.some(all.slice(from, from + checkBatch));
+    const again = (this.#checking as string) === 'again';
+    this.#checking = 'no';
+    if (again) this.all();
+  }
+}
