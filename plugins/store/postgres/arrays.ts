@@ -5,27 +5,31 @@
  */
 
 /** For uuid[], bigint[], int[], boolean[]: values whose text needs no quotes. Undefined is NULL. */
-export function plainArray(values: readonly (string | number | bigint | boolean | undefined)[]): string {
-  let text = '{';
-  for (let i = 0; i < values.length; i++) {
-    if (i > 0) text += ',';
-    const value = values[i];
-    text += value === undefined ? 'NULL' : value;
-  }
+export const plainArray = (values: readonly (string | number | bigint | boolean | undefined)[]): string =>
+  arrayOf(values, plain);
+
+/** For text[]. Undefined is NULL. */
+export const textArray = (values: readonly (string | undefined)[]): string => arrayOf(values, quoted);
+
+/** Most columns of most batches hold one value throughout: that is written once, and repeated without an object for each. */
+function arrayOf<T>(values: readonly T[], write: (value: T) => string): string {
+  const [first] = values;
+  if (values.length === 0) return '{}';
+  const one = write(first as T);
+  let same = 1;
+  while (same < values.length && values[same] === first) same++;
+  let text = `{${one}${`,${one}`.repeat(same - 1)}`;
+  for (let i = same; i < values.length; i++) text += `,${write(values[i] as T)}`;
   return `${text}}`;
 }
+
+const plain = (value: string | number | bigint | boolean | undefined): string =>
+  value === undefined ? 'NULL' : String(value);
 
 const special = /["\\]/;
 const specials = /["\\]/g;
 
-/** For text[]. Undefined is NULL. */
-export function textArray(values: readonly (string | undefined)[]): string {
-  let text = '{';
-  for (let i = 0; i < values.length; i++) {
-    if (i > 0) text += ',';
-    const value = values[i];
-    if (value === undefined) text += 'NULL';
-    else text += special.test(value) ? `"${value.replace(specials, '\\$&')}"` : `"${value}"`;
-  }
-  return `${text}}`;
+function quoted(value: string | undefined): string {
+  if (value === undefined) return 'NULL';
+  return special.test(value) ? `"${value.replace(specials, '\\$&')}"` : `"${value}"`;
 }
