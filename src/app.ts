@@ -126,12 +126,16 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await parts.at(-1)?.close();
   };
   try {
-    const listener = async (limits?: PressureLimits): Promise<FastifyInstance> => {
+    const listener = async (
+      limits?: PressureLimits,
+      own: Partial<ListenerLimits> = onlyCalls,
+    ): Promise<FastifyInstance> => {
       const app = create({
         serverFactory: http1AndHttp2({
           lingerTimeoutMs: stop.lingerTimeoutMs,
           arrivalTimeoutMs: stop.arrivalTimeoutMs,
           ...overrides.listener,
+          ...own,
         }),
         clientErrorHandler: answerConnectionError,
         frameworkErrors: answerFrameworkError,
@@ -147,7 +151,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     };
     const limits = overrides.pressure ?? defaultPressureLimits;
 
-    const client = await listener(limits);
+    const client = await listener(limits, {});
     if (config.allowedOrigins.length > 0) await client.register(cors, corsOptions(config.allowedOrigins));
     const streams = { liveEnabled: config.live.enabled, finishTimeoutMs: stop.finishTimeoutMs };
     const push = { vapidPublicKey: config.webPush.vapid?.publicKey ?? '' };
@@ -220,6 +224,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     throw error;
   }
 }
+
+/** Of a port without streams: nobody stays there who could be gone for long. */
+const onlyCalls: Partial<ListenerLimits> = { silentPeersMs: 0 };
 
 /**
  * How long the steps of a stop may wait for peers, one after the other: streams end, their readers take the end (and those that do

@@ -18,7 +18,7 @@ export interface ListenerLimits {
   readonly keepAliveTimeoutMs: number;
   /** After so long without a byte TCP asks whether the peer is still there: Node has it ask ten times, a second apart. */
   readonly tcpKeepAliveMs: number;
-  /** How often peers are looked for that have gone while bytes were on their way to them, which keep-alive does not find. */
+  /** How often peers are looked for that have gone while bytes were on their way to them, which keep-alive does not find. 0: never. */
   readonly silentPeersMs: number;
   /** A peer that keeps an HTTP/2 connection open after this side has closed it is cut off. */
   readonly lingerTimeoutMs: number;
@@ -35,7 +35,7 @@ const defaultLimits: ListenerLimits = {
   keepAliveTimeoutMs: 72_000,
   // a dead peer is found before the usual next heartbeat of a stream, which TCP would send it for a quarter of an hour
   tcpKeepAliveMs: 10_000,
-  silentPeersMs: 15_000,
+  silentPeersMs: 30_000,
   lingerTimeoutMs: 2_000,
   arrivalTimeoutMs: 2_000,
   maxConcurrentStreams: 1_000,
@@ -75,11 +75,13 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
     const connections = new Http1Connections(h1);
     const sessions = new Set<http2.ServerHttp2Session>();
     const http2Sockets = new Set<Socket>();
-    const silentPeers = new SilentPeers(silentPeersMs, function* () {
-      yield* connections.sockets();
-      yield* http2Sockets;
-    });
-    h1.once('close', () => silentPeers.close());
+    if (silentPeersMs > 0) {
+      const silentPeers = new SilentPeers(silentPeersMs, function* () {
+        yield* connections.sockets();
+        yield* http2Sockets;
+      });
+      h1.once('close', () => silentPeers.close());
+    }
     const arriving = new Set<http2.ServerHttp2Stream>();
     const cutOff = (stream: http2.ServerHttp2Stream) => {
       if (stream.state.remoteClose !== 1) stream.close(http2.constants.NGHTTP2_CANCEL);

@@ -7,9 +7,11 @@ import { paced } from './paced.ts';
 
 const streams = 10_000;
 const rounds = 4;
-const idleMs = 30_000;
+/** What opening them left behind is collected first; two heartbeats of each. */
+const settleMs = 5_000;
+const idleMs = 60_000;
 const perSecond = 1_000;
-const pacedMs = 5_000;
+const pacedMs = 15_000;
 
 export async function manyStreamFigures(database: EmbeddedPostgres): Promise<Figure[]> {
   const service = await startOn(database);
@@ -25,6 +27,7 @@ export async function manyStreamFigures(database: EmbeddedPostgres): Promise<Fig
     });
     await pause(1_000);
     const each = (residentKiB(service.pid) - before) / streams;
+    await pause(settleMs);
     const cpuBefore = cpuMs(service.pid);
     await pause(idleMs);
     const idle = ((cpuMs(service.pid) - cpuBefore) / idleMs) * 100;
