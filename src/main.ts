@@ -6,6 +6,7 @@ import { channelsOfTestProvider, testProvidersFor } from './dev/test-providers.t
 import { createLogger } from './logger.ts';
 import { reportProviders } from './provider-check/at-boot.ts';
 import { checkProviders } from './provider-check/command.ts';
+import { answerWhileStarting } from './starting.ts';
 
 const oldestNode = [24, 12] as const;
 
@@ -118,7 +119,9 @@ async function main(): Promise<void> {
   process.on('SIGINT', onSignal);
 
   try {
+    const makeWay = await answerWhileStarting(config);
     app = await buildApp(config, { logger });
+    await makeWay();
     const ports = await app.listen();
     logger.info({ ...ports, boot_ms: Math.round(performance.now() - started) }, 'server_listen');
     reportProviders(app.core, logger, checks.signal);

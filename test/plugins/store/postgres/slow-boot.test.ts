@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import pg from 'pg';
+import { freePort } from '../../../../src/dev/free-port.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { postgresForFile } from '../../../support/postgres.ts';
 import { NotifyProcess } from '../../../support/process.ts';
@@ -8,13 +9,22 @@ import { NotifyProcess } from '../../../support/process.ts';
 const { postgres, skip } = await postgresForFile();
 
 describe('a process that starts while another one migrates', { skip }, () => {
-  it('waits for as long as that takes, and starts', async (t) => {
+  it('waits for as long as that takes, says meanwhile that it is not ready, and starts', async (t) => {
     const dsn = await postgres().database('empty');
     const migrating = new pg.Client(dsn);
     await migrating.connect();
     // the lock of drizzle/migrate.ts
     await migrating.query('SELECT pg_advisory_lock($1)', [0x6e6f74696679]);
-    const notify = new NotifyProcess(t, { NOTIFY_STORE_DRIVER: 'postgres', NOTIFY_POSTGRES_DSN: dsn });
+    const opsPort = await freePort();
+    const notify = new NotifyProcess(t, {
+      NOTIFY_STORE_DRIVER: 'postgres',
+      NOTIFY_POSTGRES_DSN: dsn,
+      NOTIFY_METRICS_PORT: String(opsPort),
+    });
+    const health = async (path = '/healthz') => {
+      const response = await fetch(`http://localhost:${opsPort}${path}`);
+      return [response.status, await response.json()];
+    };
     await eventually(
       'it to wait for the lock',
       async () => {
@@ -29,7 +39,10 @@ describe('a process that starts while another one migrates', { skip }, () => {
       },
       30_000,
     );
+    assert.deepEqual(await health(), [503, { status: 'not_ready' }]);
+    assert.deepEqual(await health('/health'), [503, { status: 'not_ready' }]);
     await migrating.end();
     await notify.listening();
+    assert.deepEqual(await health(), [200, { status: 'ok' }]);
   });
 });
