@@ -42,8 +42,10 @@ export function receipts(ground: Ground, runs: number): void {
     id,
     deliveryId: deliveries[0]?.id ?? '',
   });
-  const settle = (stored: Notification, over: Partial<Outcome> = {}) =>
-    ground.store.recordOutcomes([ground.outcome(stored, channel, over)]);
+  const settle = (stored: Notification, over: Partial<Outcome> = {}) => {
+    const attempts = [ground.attempt({ provider: 'twilio' })];
+    return ground.store.recordOutcomes([ground.outcome(stored, channel, { attempts, ...over })]);
+  };
   /** Leases one delivery among all that are due. */
   const claim = async (lease: Lease, stored: Notification): Promise<boolean> => {
     const { deliveries } = await ground.store.claimDeliveries({
@@ -263,6 +265,22 @@ export function receipts(ground: Ground, runs: number): void {
         assert.equal((await stateOf(stored)).attempts, 0);
         assert.deepEqual(await settle(stored, { leaseToken: mine.token }), [true]);
       });
+    });
+
+    it('believes an arrival by whichever provider, and a loss of a delivered one by its last alone', async () => {
+      const attempts = [
+        ground.attempt({ provider: 'first', status: 'failed', reason: 'timeout' }),
+        ground.attempt({ provider: 'second' }),
+      ];
+      const stored = await due();
+      await settle(stored, { attempts });
+      await tell(stored, { ...lost, provider: 'first' });
+      assert.equal((await stateOf(stored)).status, 'delivered', 'the second has it');
+      await tell(stored, { ...lost, provider: 'second' });
+      assert.equal((await stateOf(stored)).status, 'failed');
+      await tell(stored, { provider: 'first' });
+      const { status, provider } = await stateOf(stored);
+      assert.deepEqual([status, provider], ['acked', 'second']);
     });
 
     it('takes a delivery that waits for another try out of the outbox', async () => {
