@@ -177,6 +177,7 @@ export class Attempts {
       isWanted: () => this.#leases.holds(held) && !(this.#isStopping && held.isUnderWay),
       mayBegin: async () => {
         if (!(await this.#leases.confirm(held)) || !wish.isWanted()) return false;
+        if (results.length > 0 && !(await this.#leases.isStillWanted(held))) return false;
         verdict = this.#verdictOf(job, results, isDead);
         return verdict === undefined;
       },

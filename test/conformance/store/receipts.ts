@@ -241,6 +241,18 @@ export function receipts(ground: Ground, runs: number): void {
             assert.ok(!(await claim(ground.lease(), stored)), 'it is not attempted again');
           });
 
+      it('keeps the attempt of a holder that has heard of it by renewing', async () => {
+        const stored = await due();
+        const mine = ground.lease(5_000);
+        assert.ok(await claim(mine, stored));
+        await tell(stored, {});
+        assert.deepEqual(await ground.store.renewLeases(mine, [refOf(stored)]), [false]);
+        const late = { status: 'pending', reason: 'timeout', leaseToken: mine.token, dueAtMs: 1n } as const;
+        assert.deepEqual(await settle(stored, late), [true]);
+        const { status, attempts } = await stateOf(stored);
+        assert.deepEqual([status, attempts], ['acked', 1]);
+      });
+
       it('is not attempted again when its holder renews, releases or dies', async () => {
         const stored = await due();
         const mine = ground.lease(5_000);

@@ -63,6 +63,33 @@ describe('a channel with two providers', () => {
     assert.deepEqual(one.failures, []);
   });
 
+  it('does not ask the second for what the first is known to have brought, or for an erased user', async () => {
+    const [first, second] = two();
+    const one = engine([first, second]);
+    first.answer = async ({ tenantId, id, deliveryId }) => {
+      const receipt = {
+        tenantId,
+        id,
+        deliveryId,
+        channel: 'email',
+        provider: 'first',
+        kind: 'arrived',
+      } as const;
+      const atMs = BigInt(one.ambient.clock.now());
+      await one.store.recordReceipts([{ ...receipt, reason: '', detail: '', dead: undefined, atMs }]);
+      throw new DeliveryError('timeout', 'no', { retryable: true });
+    };
+    await one.notify();
+    const { status, attempts } = await one.delivery('ada', 'email');
+    assert.deepEqual([status, attempts, second.sent.length], ['acked', 1, 0]);
+    first.answer = async ({ tenantId, userId }) => {
+      await one.store.eraseUser({ tenantId, userId });
+      throw new DeliveryError('http_503', 'no', { retryable: true });
+    };
+    await one.notify({ user: 'gone' });
+    assert.equal(second.sent.length, 0);
+  });
+
   it('uses the first alone while that is well', async () => {
     const [first, second] = two();
     const one = engine([first, second]);
