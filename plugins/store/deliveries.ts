@@ -108,7 +108,7 @@ export function afterOutcome(delivery: Delivery, outcome: Outcome): Delivery {
 export function afterReceipt(delivery: Delivery, receipt: Receipt): Delivery {
   const { kind, atMs } = receipt;
   const status = statusOf(receipt);
-  const moves = mayReceive(delivery.status, status);
+  const moves = mayReceive(delivery.status, status, receipt.provider === delivery.provider);
   const after = {
     ...delivery,
     ...(moves && { status, reason: reasonAfter(delivery, receipt), dueAtMs: 0n }),

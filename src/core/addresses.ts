@@ -22,7 +22,7 @@ export interface AddressBook {
   eraseUser(owner: UserKey): Promise<number>;
 
   /**
-   * Marks addresses as dead: nothing is sent there by later notifications of the tenant. A mark changes nothing where the address
+   * Marks addresses as dead: nothing is sent there by later notifications of the tenant, nor what falls due later. A mark changes nothing where the address
    * was set again, or revived, at its time or later; the latest mark's reason and time are kept. On a channel that has no marks
    * (see markedChannels) it is skipped. Repeats and another order come to the same.
    */

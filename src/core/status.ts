@@ -23,9 +23,15 @@ export function mayMove(from: DeliveryStatus, to: DeliveryStatus): boolean {
 /**
  * Whether a receipt may. A provider knows more than its answer told: what has arrived is acked whatever was thought of it before, what
  * it took may be lost on the way, and nothing undoes an arrival.
+ * @param isOfSender whether it is of the provider that was asked last: what another one took before is not what the last one took
  */
-export function mayReceive(from: DeliveryStatus, to: Extract<DeliveryStatus, 'acked' | 'failed'>): boolean {
-  return to === 'acked' ? from !== 'acked' : from === 'pending' || from === 'delivered';
+export function mayReceive(
+  from: DeliveryStatus,
+  to: Extract<DeliveryStatus, 'acked' | 'failed'>,
+  isOfSender: boolean,
+): boolean {
+  if (to === 'acked') return from !== 'acked';
+  return from === 'pending' || (from === 'delivered' && isOfSender);
 }
 
 /** The best of some statuses; pending for none. */

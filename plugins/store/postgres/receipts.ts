@@ -12,11 +12,12 @@ import { inRounds } from './rounds.ts';
 import type { Statement, Value } from './statement.ts';
 
 const given = `unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-  $10::int[]) AS r (tenant_id, item_id, id, channel, kind, status, reason, at_ms, entry, place)`;
+  $10::int[], $11::text[]) AS r (tenant_id, item_id, id, channel, kind, status, reason, at_ms, entry, place, provider)`;
 const isMeant = `d.tenant_id = r.tenant_id AND d.item_id = r.item_id AND d.id = r.id AND d.channel = r.channel`;
 
 /** As mayReceive has it (status.ts). */
-const moves = `(CASE r.status WHEN 'acked' THEN d.status <> 'acked' ELSE d.status IN ('pending', 'delivered') END)`;
+const moves = `(CASE r.status WHEN 'acked' THEN d.status <> 'acked'
+  ELSE d.status = 'pending' OR d.status = 'delivered' AND d.provider = r.provider END)`;
 /** Of a time that receipts of some kind tell: whether this one is the first of it, and whether it is earlier. */
 const isFirst = (kind: string, column: string) => `(r.kind = '${kind}' AND ${column} IS NULL)`;
 const isEarlier = (kinds: string, column: string) => `(${kinds} AND r.at_ms < ${column})`;
@@ -72,6 +73,7 @@ const valuesOf = (receipts: readonly (Receipt & { readonly place: number })[]): 
   plainArray(receipts.map(({ atMs }) => atMs)),
   textArray(receipts.map(receiptText)),
   plainArray(receipts.map(({ place }) => place)),
+  textArray(receipts.map(({ provider }) => provider)),
 ];
 
 /** How a receipt is kept, see receipt_log in drizzle/schema.ts. */

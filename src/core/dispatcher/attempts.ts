@@ -36,7 +36,7 @@ export interface AttemptObserver extends LaneObserver {
 /** What is needed of the store. */
 export type DispatchedStore = Pick<
   Store,
-  'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice' | 'markAddressesDead'
+  'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice' | 'markAddressesDead' | 'deadAddresses'
 >;
 
 /**
@@ -117,18 +117,29 @@ export class Attempts {
 
   /**
    * Takes a leased delivery to an outcome and writes that.
+   * @param dead the deliveries whose address has died since they were accepted, by id
    * @returns the outcome; undefined where it was handed back without one. Never rejects
    */
-  async run(job: Job): Promise<Outcome | undefined> {
+  async run(job: Job, dead?: Promise<ReadonlySet<string>>): Promise<Outcome | undefined> {
     const { channel, destination } = job.delivery;
     const lanes = thoseFor(this.#lanes.get(channel) ?? [], destination);
     const held = lanes.length === 0 ? undefined : this.#leases.hold(job);
-    const outcome = held && (await this.#attempt(held, lanes));
+    const outcome = held && (await this.#attempt(held, lanes, dead && (await dead).has(job.delivery.id)));
     if (held === undefined || outcome === undefined) return undefined;
     const written = this.#writer.write(outcome);
     void written.finally(() => this.#leases.drop(held));
     await written.catch(() => {});
     return outcome;
+  }
+
+  /**
+   * The same for deliveries that were accepted a while ago: those whose address has died since are suppressed. Where that cannot be asked
+   * they are sent. All are held at once
+   */
+  runDue(jobs: readonly Job[]): void {
+    const marked = jobs.filter(({ delivery }) => markedChannels.has(delivery.channel));
+    const dead = marked.length === 0 ? undefined : this.#deadAmong(marked);
+    for (const job of jobs) void this.run(job, dead);
   }
 
   /** Hands back what waits for its turn among some deliveries: it is due for anybody. */
@@ -156,7 +167,7 @@ export class Attempts {
   }
 
   /** Asks one lane after the other. @returns undefined where it was handed back */
-  async #attempt(held: Held, lanes: readonly Lane[]): Promise<Outcome | undefined> {
+  async #attempt(held: Held, lanes: readonly Lane[], isDead = false): Promise<Outcome | undefined> {
     const { job } = held;
     const { notification, delivery } = job;
     const results: AttemptResult[] = [];
@@ -166,7 +177,8 @@ export class Attempts {
       isWanted: () => this.#leases.holds(held) && !(this.#isStopping && held.isUnderWay),
       mayBegin: async () => {
         if (!(await this.#leases.confirm(held)) || !wish.isWanted()) return false;
-        verdict = this.#verdictOf(job, results);
+        if (results.length > 0 && !(await this.#leases.isStillWanted(held))) return false;
+        verdict = this.#verdictOf(job, results, isDead);
         return verdict === undefined;
       },
       begins: (provider) => {
@@ -185,7 +197,7 @@ export class Attempts {
     if (last === undefined) {
       if (!wish.isWanted()) return undefined;
       // no provider is needed to see that it has expired
-      verdict ??= this.#verdictOf(job, results);
+      verdict ??= this.#verdictOf(job, results, isDead);
       if (verdict === undefined) this.#refuse(job, lanes);
       return verdict;
     }
@@ -196,8 +208,9 @@ export class Attempts {
     return outcome;
   }
 
-  #verdictOf(job: Job, results: readonly AttemptResult[]): Outcome | undefined {
-    return verdictOf(job, results, this.#settings.crashLimit, this.#ambient.clock.now());
+  #verdictOf(job: Job, results: readonly AttemptResult[], isDead: boolean): Outcome | undefined {
+    const { crashLimit } = this.#settings;
+    return verdictOf(job, results, { crashLimit, isDead }, this.#ambient.clock.now());
   }
 
   #outcomeOf(job: Job, results: readonly AttemptResult[], lanes: readonly Lane[]): Outcome {
@@ -241,6 +254,21 @@ export class Attempts {
     await this.#outbox
       .markAddressesDead([{ ...dead, atMs: BigInt(startedAtMs) }])
       .catch((error: unknown) => this.#observer.failed('mark a dead address', error));
+  }
+
+  async #deadAmong(jobs: readonly Job[]): Promise<ReadonlySet<string>> {
+    const addresses = jobs.map(({ notification: { tenantId }, delivery }) => ({
+      tenantId,
+      channel: delivery.channel,
+      address: delivery.destination,
+    }));
+    try {
+      const reasons = await this.#outbox.deadAddresses(addresses);
+      return new Set(jobs.filter((_, i) => reasons[i] !== undefined).map(({ delivery }) => delivery.id));
+    } catch (error) {
+      this.#observer.failed('look for dead addresses', error);
+      return new Set();
+    }
   }
 
   /**

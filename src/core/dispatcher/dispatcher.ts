@@ -113,13 +113,13 @@ export class Dispatcher {
       });
       this.#isBack();
       this.#seenAtMs = clock.now();
-      for (const { notification, deliveryId, crashes } of deliveries) {
+      const leaseToken = this.#attempts.lease.token;
+      const jobs = deliveries.flatMap(({ notification, deliveryId, crashes }) => {
         const delivery = notification.deliveries.find(({ id }) => id === deliveryId);
-        if (delivery === undefined) continue;
-        hungry.add(delivery.channel);
-        const leaseToken = this.#attempts.lease.token;
-        void this.#attempts.run({ notification, delivery, leaseToken, crashes });
-      }
+        return delivery === undefined ? [] : [{ notification, delivery, leaseToken, crashes }];
+      });
+      for (const { delivery } of jobs) hungry.add(delivery.channel);
+      this.#attempts.runDue(jobs);
       this.#hungry = hungry;
       if (items.more || this.#hasRoom()) return 0;
       // replicas that came up together do not ask together

@@ -128,6 +128,16 @@ export class Leases {
     return this.holds(held);
   }
 
+  /**
+   * Asks the store whether a delivery is still to be sent: a receipt may have settled it, or its user been erased, while a provider was
+   * asked. Where the store cannot be asked, it is.
+   */
+  async isStillWanted(held: Held): Promise<boolean> {
+    const still = await this.#outbox.renewLeases(this.lease, [refOf(held.job)]).catch(() => [true]);
+    if (still[0] !== true) held.isLost = true;
+    return this.holds(held);
+  }
+
   /** Renews all leases, and lets go of those that are lost and have not begun. */
   async renew(): Promise<void> {
     const held = [...this.#held.values()];

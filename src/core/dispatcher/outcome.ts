@@ -1,3 +1,4 @@
+import { deadReason } from '../addresses.ts';
 import { diversions } from '../channel.ts';
 import type { Attempt, Delivery, DeliveryStatus, Notification, Reason } from '../glossary.ts';
 import type { Outcome } from '../outbox.ts';
@@ -68,15 +69,17 @@ export function outcomeOf(
 /**
  * Why a delivery must not be attempted; undefined: it may.
  * @param results of providers that were asked before
+ * @param isDead nobody is reached at its address any more, as has been found since it was accepted
  */
 export function verdictOf(
   job: Job,
   results: readonly AttemptResult[],
-  crashLimit: number,
+  { crashLimit, isDead }: { readonly crashLimit: number; readonly isDead: boolean },
   nowMs: number,
 ): Outcome | undefined {
   const attempts = results.map(attemptOf);
   if (hasExpired(job, nowMs)) return { ...outcome(job, nowMs, 'suppressed', 'expired'), attempts };
+  if (isDead) return { ...outcome(job, nowMs, 'suppressed', deadReason), attempts };
   // whoever attempts it dies of it
   if (job.crashes >= crashLimit) return { ...outcome(job, nowMs, 'failed', 'poison'), attempts };
   return undefined;

@@ -36,7 +36,8 @@ export interface Receipt extends KeptReceipt {
 export interface ReceiptLog {
   /**
    * Writes receipts, each for itself. One that arrived, was opened or clicked makes its delivery acked, whatever it was: an attempt that
-   * timed out may have succeeded; what was delivered keeps its reason. One that is lost makes it failed where it was pending or delivered, and keeps the first reason. Of
+   * timed out may have succeeded; what was delivered keeps its reason. One that is lost makes it failed where it was pending, or
+   * delivered by the provider that says so: another one took it after an attempt whose end is not known. It keeps the first reason. Of
    * each kind the earliest time is kept. So repeats change nothing, and every order comes to the same, but for that reason.
    *
    * A delivery that moves is not due any more. The lease of an attempt that is under way stays with its holder, whose outcome then adds

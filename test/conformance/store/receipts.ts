@@ -42,8 +42,10 @@ export function receipts(ground: Ground, runs: number): void {
     id,
     deliveryId: deliveries[0]?.id ?? '',
   });
-  const settle = (stored: Notification, over: Partial<Outcome> = {}) =>
-    ground.store.recordOutcomes([ground.outcome(stored, channel, over)]);
+  const settle = (stored: Notification, over: Partial<Outcome> = {}) => {
+    const attempts = [ground.attempt({ provider: 'twilio' })];
+    return ground.store.recordOutcomes([ground.outcome(stored, channel, { attempts, ...over })]);
+  };
   /** Leases one delivery among all that are due. */
   const claim = async (lease: Lease, stored: Notification): Promise<boolean> => {
     const { deliveries } = await ground.store.claimDeliveries({
@@ -239,6 +241,18 @@ export function receipts(ground: Ground, runs: number): void {
             assert.ok(!(await claim(ground.lease(), stored)), 'it is not attempted again');
           });
 
+      it('keeps the attempt of a holder that has heard of it by renewing', async () => {
+        const stored = await due();
+        const mine = ground.lease(5_000);
+        assert.ok(await claim(mine, stored));
+        await tell(stored, {});
+        assert.deepEqual(await ground.store.renewLeases(mine, [refOf(stored)]), [false]);
+        const late = { status: 'pending', reason: 'timeout', leaseToken: mine.token, dueAtMs: 1n } as const;
+        assert.deepEqual(await settle(stored, late), [true]);
+        const { status, attempts } = await stateOf(stored);
+        assert.deepEqual([status, attempts], ['acked', 1]);
+      });
+
       it('is not attempted again when its holder renews, releases or dies', async () => {
         const stored = await due();
         const mine = ground.lease(5_000);
@@ -263,6 +277,22 @@ export function receipts(ground: Ground, runs: number): void {
         assert.equal((await stateOf(stored)).attempts, 0);
         assert.deepEqual(await settle(stored, { leaseToken: mine.token }), [true]);
       });
+    });
+
+    it('believes an arrival by whichever provider, and a loss of a delivered one by its last alone', async () => {
+      const attempts = [
+        ground.attempt({ provider: 'first', status: 'failed', reason: 'timeout' }),
+        ground.attempt({ provider: 'second' }),
+      ];
+      const stored = await due();
+      await settle(stored, { attempts });
+      await tell(stored, { ...lost, provider: 'first' });
+      assert.equal((await stateOf(stored)).status, 'delivered', 'the second has it');
+      await tell(stored, { ...lost, provider: 'second' });
+      assert.equal((await stateOf(stored)).status, 'failed');
+      await tell(stored, { provider: 'first' });
+      const { status, provider } = await stateOf(stored);
+      assert.deepEqual([status, provider], ['acked', 'second']);
     });
 
     it('takes a delivery that waits for another try out of the outbox', async () => {

@@ -30,6 +30,66 @@ const logOf = async (one: Engine, user = 'ada') => {
 };
 
 describe('a channel with two providers', () => {
+  it('sends nothing that was scheduled, or waits, to an address that has died meanwhile', async () => {
+    const [first, second] = two();
+    const one = engine([first, second]);
+    const sendAtMs = BigInt(one.ambient.clock.now()) + BigInt(hourMs);
+    await one.notify({ user: 'scheduled', sendAtMs });
+    await one.notify({ user: 'other', sendAtMs });
+    [first.answer, second.answer] = [away, away];
+    await one.notify({ user: 'waiting' });
+    [first.answer, second.answer] = [accept, accept];
+    const [sentByFirst, sentBySecond] = [first.sent.length, second.sent.length];
+    const mark = { tenantId: 'demo', channel: 'email', reason: 'complained' } as const;
+    const atMs = BigInt(one.ambient.clock.now());
+    await one.store.markAddressesDead([
+      { ...mark, address: 'SCHEDULED@email', atMs },
+      { ...mark, address: 'waiting@email', atMs },
+    ]);
+    one.dispatcher.start();
+    await pass(one, 2 * hourMs, minuteMs);
+    for (const [user, attempts] of [
+      ['scheduled', 0],
+      ['waiting', 2],
+    ] as const) {
+      const delivery = await one.delivery(user, 'email');
+      assert.deepEqual(
+        [delivery.status, delivery.reason, delivery.attempts],
+        ['suppressed', 'bounced', attempts],
+      );
+    }
+    assert.equal((await one.delivery('other', 'email')).status, 'delivered');
+    assert.deepEqual([first.sent.length - sentByFirst, second.sent.length - sentBySecond], [1, 0]);
+    assert.deepEqual(one.failures, []);
+  });
+
+  it('does not ask the second for what the first is known to have brought, or for an erased user', async () => {
+    const [first, second] = two();
+    const one = engine([first, second]);
+    first.answer = async ({ tenantId, id, deliveryId }) => {
+      const receipt = {
+        tenantId,
+        id,
+        deliveryId,
+        channel: 'email',
+        provider: 'first',
+        kind: 'arrived',
+      } as const;
+      const atMs = BigInt(one.ambient.clock.now());
+      await one.store.recordReceipts([{ ...receipt, reason: '', detail: '', dead: undefined, atMs }]);
+      throw new DeliveryError('timeout', 'no', { retryable: true });
+    };
+    await one.notify();
+    const { status, attempts } = await one.delivery('ada', 'email');
+    assert.deepEqual([status, attempts, second.sent.length], ['acked', 1, 0]);
+    first.answer = async ({ tenantId, userId }) => {
+      await one.store.eraseUser({ tenantId, userId });
+      throw new DeliveryError('http_503', 'no', { retryable: true });
+    };
+    await one.notify({ user: 'gone' });
+    assert.equal(second.sent.length, 0);
+  });
+
   it('uses the first alone while that is well', async () => {
     const [first, second] = two();
     const one = engine([first, second]);

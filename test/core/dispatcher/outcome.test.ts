@@ -50,6 +50,7 @@ const failing = (retryable: boolean, retryAfterMs?: number) => ({
 });
 
 describe('what becomes of a delivery', () => {
+  const limits = { crashLimit: 3, isDead: false };
   it('that its provider refused for good: failed, at once', () => {
     const outcome = outcomeOf(job(), [failing(false)], retry, 1_000, () => 0.5);
     assert.deepEqual([outcome.status, outcome.reason, outcome.dueAtMs], ['failed', 'http_503', 0n]);
@@ -134,14 +135,14 @@ describe('what becomes of a delivery', () => {
   });
 
   it('that has expired: suppressed, without an attempt', () => {
-    assert.equal(verdictOf(job({ expiresAtMs: 1_001n }), [], 3, 1_000), undefined);
-    const verdict = verdictOf(job({ expiresAtMs: 1_000n }), [], 3, 1_000);
+    assert.equal(verdictOf(job({ expiresAtMs: 1_001n }), [], limits, 1_000), undefined);
+    const verdict = verdictOf(job({ expiresAtMs: 1_000n }), [], limits, 1_000);
     assert.deepEqual([verdict?.status, verdict?.reason, verdict?.attempts], ['suppressed', 'expired', []]);
   });
 
   it('that crashed three processes: set aside', () => {
-    assert.equal(verdictOf(job({ crashes: 2 }), [], 3, 1_000), undefined);
-    const verdict = verdictOf(job({ crashes: 3 }), [], 3, 1_000);
+    assert.equal(verdictOf(job({ crashes: 2 }), [], limits, 1_000), undefined);
+    const verdict = verdictOf(job({ crashes: 3 }), [], limits, 1_000);
     assert.deepEqual([verdict?.status, verdict?.reason], ['failed', 'poison']);
   });
 });
