@@ -1,16 +1,13 @@
-import { createECDH, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createECDH } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { FakeProvider, using } from './fake-provider.ts';
 import { MailServer } from './mail-server.ts';
+import { apnsEnv, fcmEnv } from './mobile-push-env.ts';
 import { ScriptedHttp2 } from './scripted-http2.ts';
 import { type Received, ScriptedServer } from './scripted-server.ts';
 import { account, created } from './twilio-wire.ts';
 import { type Subscriber, subscriber } from './web-push.ts';
 
-const pemOf = (pair: { privateKey: KeyObject }) =>
-  pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-const rsa = pemOf(generateKeyPairSync('rsa', { modulusLength: 2048 }));
-const ec = pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
 const vapid = createECDH('prime256v1');
 vapid.generateKeys();
 
@@ -84,18 +81,8 @@ export class EveryChannel {
         .subarray(-32)
         .toString('base64url'),
       NOTIFY_MOBILEPUSH_PROVIDER: 'fcm,apns',
-      NOTIFY_FCM_CREDENTIALS_JSON: JSON.stringify({
-        client_email: 'push@shop.iam.gserviceaccount.com',
-        private_key: rsa,
-        project_id: 'shop',
-        token_uri: `${google.url}/token`,
-      }),
-      NOTIFY_FCM_ENDPOINT: google.url,
-      NOTIFY_APNS_KEY_P8: ec,
-      NOTIFY_APNS_KEY_ID: 'KEY1234567',
-      NOTIFY_APNS_TEAM_ID: 'TEAM123456',
-      NOTIFY_APNS_TOPIC: 'org.example.shop',
-      NOTIFY_APNS_ENDPOINT: apple.url,
+      ...fcmEnv(google.url),
+      ...apnsEnv(apple.url),
       NOTIFY_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 1).toString('base64')}`,
       NOTIFY_EGRESS_ALLOW: '127.0.0.0/8',
       NOTIFY_EGRESS_ALLOW_HTTP: 'true',

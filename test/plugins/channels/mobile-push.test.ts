@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { as, build, call, procedures } from '../../support/build.ts';
 import { logFile } from '../../support/log.ts';
+import { apnsEnv, fcmEnv } from '../../support/mobile-push-env.ts';
 import { ScriptedHttp2 } from '../../support/scripted-http2.ts';
 import { ScriptedServer } from '../../support/scripted-server.ts';
-
-const pemOf = (pair: { privateKey: KeyObject }) =>
-  pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-const rsa = pemOf(generateKeyPairSync('rsa', { modulusLength: 2048 }));
-const ec = pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
 
 const androidToken = 'cReg:APA91b-android';
 const fcmTokenOfIos = 'dReg:APA91b-ios';
@@ -26,18 +21,8 @@ async function open(t: TestContext) {
   const log = logFile(t);
   const env = {
     NOTIFY_MOBILEPUSH_PROVIDER: 'fcm,apns',
-    NOTIFY_FCM_CREDENTIALS_JSON: JSON.stringify({
-      client_email: 'push@shop.iam.gserviceaccount.com',
-      private_key: rsa,
-      project_id: 'shop',
-      token_uri: `${google.url}/token`,
-    }),
-    NOTIFY_FCM_ENDPOINT: google.url,
-    NOTIFY_APNS_KEY_P8: ec,
-    NOTIFY_APNS_KEY_ID: 'KEY1234567',
-    NOTIFY_APNS_TEAM_ID: 'TEAM123456',
-    NOTIFY_APNS_TOPIC: 'org.example.shop',
-    NOTIFY_APNS_ENDPOINT: apple.url,
+    ...fcmEnv(google.url),
+    ...apnsEnv(apple.url),
   };
   return { google, apple, log, service: await build(t, env, { logger: log.logger }) };
 }

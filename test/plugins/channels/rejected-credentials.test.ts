@@ -1,6 +1,5 @@
 /** What becomes of messages while a provider does not take our key, through the whole service, for each provider. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { SendEmailResponseSchema } from '../../../proto/gen/notify/email/v1/email_pb.ts';
@@ -9,6 +8,7 @@ import { build, call, procedures } from '../../support/build.ts';
 import { eventually } from '../../support/eventually.ts';
 import { grpc, grpcError, grpcReply } from '../../support/grpc-wire.ts';
 import { logFile } from '../../support/log.ts';
+import { apnsEnv, fcmEnv } from '../../support/mobile-push-env.ts';
 import type { Wire } from '../../support/provider-server.ts';
 import { http2 } from '../../support/scripted-http2.ts';
 import { smtp, smtpAccepted } from '../../support/scripted-mail-server.ts';
@@ -28,11 +28,6 @@ interface Case<Answer> {
   readonly says?: string;
   env(base: string, t: TestContext): Promise<Json> | Json;
 }
-
-const key = (pair: { privateKey: { export(options: { type: 'pkcs8'; format: 'pem' }): string | Buffer } }) =>
-  pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-const rsa = key(generateKeyPairSync('rsa', { modulusLength: 2048 }));
-const ec = key(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
 
 const email = { channel: 'email', destination: 'alice@example.org' } as const;
 const overHttp = (provider: string, env: Json, accepted: Reply, rejected: Reply): Case<Reply> => ({
@@ -58,27 +53,11 @@ const fcm: Case<Reply> = {
   accepted: { status: 200, body: '{"name":"projects/shop/messages/1"}' },
   env: async (base, t) => ({
     NOTIFY_MOBILEPUSH_PROVIDER: 'fcm',
-    NOTIFY_FCM_ENDPOINT: base,
-    NOTIFY_FCM_CREDENTIALS_JSON: JSON.stringify({
-      client_email: 'push@shop.iam.gserviceaccount.com',
-      private_key: rsa,
-      project_id: 'shop',
-      token_uri: await google(t),
-    }),
+    ...fcmEnv(base, await google(t)),
   }),
 };
 
-const apnsEnv = (base: string): Json => ({
-  NOTIFY_MOBILEPUSH_PROVIDER: 'apns',
-  NOTIFY_APNS_KEY_P8: ec,
-  NOTIFY_APNS_KEY_ID: 'KEY1234567',
-  NOTIFY_APNS_TEAM_ID: 'TEAM123456',
-  NOTIFY_APNS_TOPIC: 'org.example.shop',
-  NOTIFY_APNS_ENDPOINT: base,
-});
-
-/** Of any type: an answer goes to the server of its own case alone. */
-// biome-ignore lint/suspicious/noExplicitAny: as above
+// biome-ignore lint/suspicious/noExplicitAny: a case's answers go to the server of that case alone, whatever their type
 const cases: Readonly<Record<string, Case<any>>> = {
   acs: overHttp(
     'acs',
@@ -146,7 +125,7 @@ const cases: Readonly<Record<string, Case<any>>> = {
     destination: 'ab'.repeat(32),
     rejected: { status: 403, body: '{"reason":"InvalidProviderToken"}' },
     accepted: { status: 200, echo: ['apns-id'] },
-    env: apnsEnv,
+    env: (base) => ({ NOTIFY_MOBILEPUSH_PROVIDER: 'apns', ...apnsEnv(base) }),
   },
 };
 
