@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import { NotifyError } from '../../src/core/errors.ts';
 import { maxMessageBytes } from '../rpc/protocol/request-body.ts';
 
 /**
@@ -15,8 +14,7 @@ export default fp(
       scope.post('/v1/receipts/:provider', {
         bodyLimit: maxMessageBytes,
         onRequest: async (request) => {
-          if (!app.receipts.isSetUp(providerOf(request)))
-            throw new NotifyError('not_found', 'the receipts of this provider are not set up here');
+          app.receipts.assertSetUp(providerOf(request));
           const refusal = app.pressure.refusal();
           if (refusal !== undefined) throw refusal;
         },

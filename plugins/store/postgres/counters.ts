@@ -2,7 +2,7 @@ import type { UserKey } from '../../../src/core/glossary.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { type Counters, counterColumns, toCounters } from './rows.ts';
-import type { Statement, Transaction } from './statement.ts';
+import type { Row, Statement, Transaction } from './statement.ts';
 
 /** Locks users' rows one after the other, in the order of the keys. */
 const lock: Statement = {
@@ -56,12 +56,7 @@ export async function lockUsers(
     await tx.run(addMissing, values);
     rows = await tx.run(lock, values);
   }
-  return new Map(
-    rows.map((row) => [
-      userKey({ tenantId: row.tenant_id ?? '', userId: row.user_id ?? '' }),
-      toCounters(row),
-    ]),
-  );
+  return new Map(rows.map((row) => [rowKey(row), toCounters(row)]));
 }
 
 /**
@@ -117,7 +112,7 @@ export async function countItemsIn(
   }
   const users = new Map<string, Counters>();
   for (const row of rows) {
-    const key = userKey({ tenantId: row.tenant_id ?? '', userId: row.user_id ?? '' });
+    const key = rowKey(row);
     const counters = toCounters(row);
     const { visible = 0, inApp = 0 } = incoming.get(key) ?? {};
     counters.newestPosition -= visible;
@@ -172,8 +167,12 @@ export async function saveAllCounters(
 }
 
 /** Each user once, in the order in which everyone locks. */
-function sortedUsers(owners: readonly UserKey[]): UserKey[] {
+export function sortedUsers(owners: readonly UserKey[]): UserKey[] {
   if (owners.length < 2) return [...owners];
   const byKey = new Map(owners.map((owner) => [userKey(owner), owner]));
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, owner]) => owner);
 }
+
+/** The userKey of whoever a row is of. */
+export const rowKey = (row: Row): string =>
+  userKey({ tenantId: row.tenant_id ?? '', userId: row.user_id ?? '' });

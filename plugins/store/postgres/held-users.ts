@@ -1,6 +1,6 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
-import { userKey } from '../../../src/core/user-key.ts';
 import { textArray } from './arrays.ts';
+import { rowKey, sortedUsers } from './counters.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './statement.ts';
 
@@ -23,11 +23,11 @@ WHERE f.is_free IS NULL`,
  * @returns their keys, by userKey
  */
 export async function heldUsers(db: Database, owners: readonly UserKey[]): Promise<Set<string>> {
-  const users = [...new Map(owners.map((owner) => [userKey(owner), owner])).values()];
+  const users = sortedUsers(owners);
   // its locks are let go of with the statement
   const rows = await db.read(held, [
     textArray(users.map(({ tenantId }) => tenantId)),
     textArray(users.map(({ userId }) => userId)),
   ]);
-  return new Set(rows.map((row) => userKey({ tenantId: row.tenant_id ?? '', userId: row.user_id ?? '' })));
+  return new Set(rows.map(rowKey));
 }

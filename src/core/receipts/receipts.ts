@@ -33,9 +33,9 @@ export class Receipts {
     this.#observer = observer;
   }
 
-  /** Whether a provider's receipts are set up. */
-  isSetUp(provider: string): boolean {
-    return this.#readers.has(provider);
+  /** @throws NotifyError not_found where a provider's receipts are not set up */
+  assertSetUp(provider: string): void {
+    if (!this.#readers.has(provider)) throw notSetUp();
   }
 
   /**
@@ -49,7 +49,7 @@ export class Receipts {
   }
 
   async #read(provider: string, callback: Callback): Promise<readonly Receipt[]> {
-    let refusal = new NotifyError('not_found', 'the receipts of this provider are not set up here');
+    let refusal = notSetUp();
     for (const reader of this.#readers.get(provider) ?? [])
       try {
         return await reader.read(callback);
@@ -83,5 +83,7 @@ export class Receipts {
     if (dead.length > 0) await this.#store.markAddressesDead(dead);
   }
 }
+
+const notSetUp = () => new NotifyError('not_found', 'the receipts of this provider are not set up here');
 
 const refusals: readonly string[] = ['unauthenticated', 'permission_denied'];
