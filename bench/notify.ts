@@ -1,6 +1,7 @@
 import { freePort } from '../src/dev/free-port.ts';
 import { type Figure, median } from './figures.ts';
 import { httpLoad, type LoadResult } from './http-load.ts';
+import { orderShipped } from './order-shipped.ts';
 import { answers, start, startService } from './processes.ts';
 
 const connections = 64;
@@ -43,24 +44,7 @@ export async function benchNotify(): Promise<Figure[]> {
 }
 
 const procedure = '/elloloop.notify.v1.NotificationInternalService/Notify';
-let sent = 0;
+const body = orderShipped();
 
 const load = (url: string, path: string): Promise<LoadResult> =>
-  httpLoad({
-    url,
-    path,
-    connections,
-    seconds,
-    body: () => {
-      sent += 1;
-      return {
-        tenantId: 'bench',
-        notificationId: `n-${sent}`,
-        userIds: [`user-${sent % 10_000}`],
-        subjectRef: `order/${sent}`,
-        subjectType: 'order',
-        title: 'Your order has shipped',
-        body: 'It left our warehouse this morning and arrives tomorrow before noon.',
-      };
-    },
-  });
+  httpLoad({ url, path, connections, seconds, body });

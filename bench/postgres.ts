@@ -4,6 +4,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/dev/embedde
 import { cpuMs, loadAverage, postgresCpuMs } from './cpu.ts';
 import { type Figure, median } from './figures.ts';
 import { httpLoad } from './http-load.ts';
+import { orderShipped } from './order-shipped.ts';
 import { type Service, startService } from './processes.ts';
 
 const seconds = 4;
@@ -52,29 +53,16 @@ async function plainInserts(database: EmbeddedPostgres): Promise<number> {
   return perSecond;
 }
 
-let sent = 0;
-
 /** Notify in-app to one recipient. */
 async function single(service: Service, database: EmbeddedPostgres, plain: number): Promise<Figure[]> {
+  const body = orderShipped({ channels: ['DELIVERY_CHANNEL_IN_APP'] });
   const load = () =>
     httpLoad({
       url: service.internal,
       path: notify,
       connections: 64,
       seconds,
-      body: () => {
-        sent += 1;
-        return {
-          tenantId: 'bench',
-          notificationId: `n-${sent}`,
-          userIds: [`user-${sent % 10_000}`],
-          channels: ['DELIVERY_CHANNEL_IN_APP'],
-          subjectRef: `order/${sent}`,
-          subjectType: 'order',
-          title: 'Your order has shipped',
-          body: 'It left our warehouse this morning and arrives tomorrow before noon.',
-        };
-      },
+      body,
     });
   await load();
   const figures = [];
