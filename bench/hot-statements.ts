@@ -79,7 +79,7 @@ export async function exercise(dsn: string): Promise<Statement[]> {
   for (const untakenAtMs of [undefined, BigInt(system.clock.now())])
     await store.notificationsSince(owner, { after: 99_990, limit: 100, maxBytes: 2 ** 20, untakenAtMs });
   await store.inboxSummary(owner);
-  await store.inboxSummaries([owner]);
+  await store.changedInboxes([{ ...owner, version: 0, newestPosition: 0 }]);
   await store.advanceItems(500);
   const room = new Map([['email', 256]] as const);
   const { deliveries } = await store.claimDeliveries({ lease, room, suspect: true, takeOver: true });

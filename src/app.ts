@@ -126,10 +126,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await parts.at(-1)?.close();
   };
   try {
-    const listener = async (
-      limits?: PressureLimits,
-      own: Partial<ListenerLimits> = onlyCalls,
-    ): Promise<FastifyInstance> => {
+    const listener = async (own: Partial<ListenerLimits> = onlyCalls): Promise<FastifyInstance> => {
       const app = create({
         serverFactory: http1AndHttp2({
           lingerTimeoutMs: stop.lingerTimeoutMs,
@@ -146,12 +143,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       share(core, app);
       await app.register(sensible);
       await app.register(errorAnswers);
-      if (limits) await app.register(pressure, { limits });
       return app;
     };
-    const limits = overrides.pressure ?? defaultPressureLimits;
-
-    const client = await listener(limits, {});
+    const client = await listener({});
     if (config.allowedOrigins.length > 0) await client.register(cors, corsOptions(config.allowedOrigins));
     const streams = { liveEnabled: config.live.enabled, finishTimeoutMs: stop.finishTimeoutMs };
     const push = { vapidPublicKey: config.webPush.vapid?.publicKey ?? '' };
@@ -161,7 +155,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await client.register(events, streams);
     await client.register(receiptsRoute);
 
-    const internal = await listener(limits);
+    const internal = await listener();
     await internal.register(rpc, {
       services: [
         notificationInternal(internal),
@@ -268,6 +262,7 @@ async function buildCore(
 ): Promise<FastifyInstance> {
   try {
     const { drivers, table } = await registerFoundation(core, overrides, modules);
+    await core.register(pressure, { limits: overrides.pressure ?? defaultPressureLimits });
     await core.register(auth, { auth: config.auth });
     await core.register(store, { config, drivers });
     await registerProviders(core, config, table);
@@ -319,6 +314,7 @@ async function registerProviders(core: FastifyInstance, config: Config, table: P
 /** Core's decorators, by name: what a listener is handed. */
 const shared = [
   'ambient',
+  'pressure',
   'auth',
   'store',
   'meters',

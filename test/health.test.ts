@@ -138,10 +138,28 @@ describe('GET /metrics', () => {
       'process_resident_memory_bytes',
       'process_start_time_seconds',
       'nodejs_eventloop_lag_seconds',
+      ...['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
+        (of) => `nodejs_eventloop_lag_${of}_seconds`,
+      ),
+      'nodejs_eventloop_utilization_summary',
       'nodejs_heap_size_used_bytes',
       'nodejs_gc_duration_seconds',
     ])
       assert.ok(names.has(name), name);
+  });
+
+  it('tells how late the event loop was since the last scrape, and not how often that is measured', async (t) => {
+    const { metric } = await serve(t);
+    const max = () => metric('nodejs_eventloop_lag_max_seconds');
+    await max();
+    const until = performance.now() + 700;
+    while (performance.now() < until);
+    // it is looked at every 200 ms
+    assert.ok((await max()) >= 0.5);
+    await eventually('a loop that turns freely has no delay', async () => {
+      const least = await metric('nodejs_eventloop_lag_min_seconds');
+      return least > 0 && least < 0.1;
+    });
   });
 
   it('counts what happens, under the documented labels and none of a tenant or a user', async (t) => {

@@ -1,5 +1,6 @@
 import fastifyMetrics from 'fastify-metrics';
 import fp from 'fastify-plugin';
+import { collectProcessMetrics } from './event-loop.ts';
 import { createMeters, type Meters } from './meters.ts';
 
 declare module 'fastify' {
@@ -20,7 +21,8 @@ export default fp(
     });
     const { client } = app.metrics;
     const registry = new client.Registry();
-    client.collectDefaultMetrics({ register: registry });
+    const stop = collectProcessMetrics(client, registry);
+    app.addHook('onClose', async () => stop());
     app.decorate('meters', createMeters(client, registry));
     app.decorate('scrape', async () => ({
       contentType: registry.contentType,

@@ -1,46 +1,58 @@
-import underPressure from '@fastify/under-pressure';
 import fp from 'fastify-plugin';
 import { NotifyError } from '../../src/core/errors.ts';
+import { measureEventLoopDelay } from '../../src/event-loop-delay.ts';
 
 export interface PressureLimits {
-  /** Above this mean delay of the event loop, new requests are refused. */
+  /** Above this mean delay of the event loop, new requests are refused. 0: never. */
   readonly maxEventLoopDelayMs: number;
   readonly sampleIntervalMs: number;
 }
 
 export const defaultPressureLimits: PressureLimits = { maxEventLoopDelayMs: 1_000, sampleIntervalMs: 1_000 };
 
+/** The delay is looked at so often in an interval. */
+const looks = 5;
+
+/** Whether this process has more to do than it can. */
+export interface Pressure {
+  isHigh(): boolean;
+  /** Why a new request must not be taken on now, in words for the caller; undefined when it may. */
+  refusal(): NotifyError | undefined;
+}
+
 declare module 'fastify' {
   interface FastifyInstance {
-    pressure: {
-      /** Why a new request must not be taken on now, in words for the caller; undefined when it may. */
-      refusal(): NotifyError | undefined;
-    };
+    pressure: Pressure;
   }
 }
 
 /**
- * Notices overload on a listener. Routes ask for the refusal themselves, because each protocol has its own way to say it
- * and a browser's stream must not see a 503.
+ * Notices overload. Routes ask for the refusal themselves, because each protocol has its own way to say it and a browser's
+ * stream must not see a 503.
  */
 export default fp<{ limits: PressureLimits }>(
   async (app, { limits }) => {
-    // in a scope of its own: its hook, which would look at every request, has no routes there
-    await app.register(async (scope) => {
-      await scope.register(underPressure, {
-        maxEventLoopDelay: limits.maxEventLoopDelayMs,
-        sampleInterval: limits.sampleIntervalMs,
-        pressureHandler: () => {},
-      });
-      app.decorate('isUnderPressure', scope.isUnderPressure);
-    });
-    app.decorate('pressure', {
+    const { maxEventLoopDelayMs, sampleIntervalMs } = limits;
+    let isHigh = false;
+    const pressure: Pressure = {
+      isHigh: () => isHigh,
       refusal: () =>
-        app.isUnderPressure()
+        pressure.isHigh()
           ? new NotifyError('resource_exhausted', 'this server is overloaded; try again', {
               retryAfterMs: 5_000,
             })
           : undefined,
+    };
+    app.decorate('pressure', pressure);
+    if (maxEventLoopDelayMs === 0) return;
+
+    const delay = measureEventLoopDelay(Math.ceil(sampleIntervalMs / looks));
+    const sample = setInterval(() => {
+      isHigh = (delay.read()?.mean ?? Number.POSITIVE_INFINITY) > maxEventLoopDelayMs;
+    }, sampleIntervalMs).unref();
+    app.addHook('onClose', async () => {
+      clearInterval(sample);
+      delay.stop();
     });
   },
   { name: 'pressure' },

@@ -30,6 +30,14 @@ interface Slice {
   readonly written: (() => void) | undefined;
 }
 
+/** A write that the socket was handed. */
+interface Handed {
+  readonly size: number;
+  readonly written: (() => void) | undefined;
+  /** The write after it. */
+  next: Handed | undefined;
+}
+
 /** A live stream's response, over HTTP/1.1 or HTTP/2. Bytes are counted until the socket has taken them. */
 export class ResponseSink implements StreamSink {
   readonly #response: ServerResponse;
@@ -39,7 +47,10 @@ export class ResponseSink implements StreamSink {
   readonly #isChunked: boolean;
   /** What the socket has not been handed yet. */
   readonly #waiting: Slice[] = [];
-  /** Bytes that the socket was handed and has not taken. */
+  /** The first and the last write that the socket was handed and has not taken: it tells of them in order. */
+  #oldest: Handed | undefined;
+  #newest: Handed | undefined;
+  /** Their bytes. */
   #writing = 0;
   #buffered = 0;
   #progress: (() => void) | undefined;
@@ -102,17 +113,27 @@ export class ResponseSink implements StreamSink {
   }
 
   #write(bytes: string | Uint8Array, written: (() => void) | undefined): void {
-    const size = bytes.length; // Node keeps the callback of the last write, which must not keep an event
-    this.#writing += size;
-    this.#response.write(bytes, (error) => {
-      this.#writing -= size;
-      this.#buffered -= size;
-      if (error) return;
-      written?.();
-      this.#writeOn();
-      this.#progress?.();
-    });
+    const handed: Handed = { size: bytes.length, written, next: undefined };
+    if (this.#newest) this.#newest.next = handed;
+    else this.#oldest = handed;
+    this.#newest = handed;
+    this.#writing += handed.size;
+    this.#response.write(bytes, this.#whenTaken);
   }
+
+  /** One for all writes: Node keeps that of the last one, which must keep no event, and a new one for each would be old garbage. */
+  readonly #whenTaken = (error: Error | null | undefined): void => {
+    const handed = this.#oldest;
+    if (handed === undefined) return;
+    this.#oldest = handed.next;
+    if (handed.next === undefined) this.#newest = undefined;
+    this.#writing -= handed.size;
+    this.#buffered -= handed.size;
+    if (error) return;
+    handed.written?.();
+    this.#writeOn();
+    this.#progress?.();
+  };
 }
 
 /** An event cut into what the socket is handed at a time. Short texts stay texts: their UTF-16 length is near enough. */

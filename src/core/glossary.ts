@@ -147,6 +147,9 @@ export interface Device extends UserKey {
 }
 
 /** The counts and counters of one inbox. Exact. */
+/** What somebody knows of a user's inbox. */
+export interface KnownInbox extends UserKey, Pick<InboxSummary, 'version' | 'newestPosition'> {}
+
 export interface InboxSummary {
   /** In-app items that are neither read, archived nor deleted. */
   readonly unreadCount: number;

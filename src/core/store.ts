@@ -8,6 +8,7 @@ import type {
   DeviceType,
   EpochMs,
   InboxSummary,
+  KnownInbox,
   Notification,
   Reason,
   UserKey,
@@ -59,9 +60,10 @@ export interface Store extends Outbox, DeliveryLog, ReceiptLog, AddressBook {
   inboxSummary(owner: UserKey): Promise<InboxSummary>;
 
   /**
-   * The same for many users at once, in order. Cheaper, and so a little less: what has expired by now may still be counted.
+   * The same for many users at once, in order, where the version or the newest position is another than the caller knows; undefined
+   * where both are the same. Cheaper, and so a little less: what has expired by now may still be counted.
    */
-  inboxSummaries(owners: readonly UserKey[]): Promise<InboxSummary[]>;
+  changedInboxes(known: readonly KnownInbox[]): Promise<(InboxSummary | undefined)[]>;
 
   /**
    * Changes the state of one item or of all up to a position. Idempotent. A change of several items is one version.

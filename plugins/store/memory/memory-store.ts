@@ -16,6 +16,7 @@ import type {
   Device,
   EpochMs,
   InboxSummary,
+  KnownInbox,
   Notification,
   Reason,
   UserKey,
@@ -148,8 +149,12 @@ export class MemoryStore implements Store {
     return this.#summary(this.#inbox(owner));
   }
 
-  async inboxSummaries(owners: readonly UserKey[]): Promise<InboxSummary[]> {
-    return owners.map((owner) => this.#summary(this.#inbox(owner)));
+  async changedInboxes(known: readonly KnownInbox[]): Promise<(InboxSummary | undefined)[]> {
+    return known.map((inbox) => {
+      const summary = this.#summary(this.#inbox(inbox));
+      const isKnown = summary.version === inbox.version && summary.newestPosition === inbox.newestPosition;
+      return isKnown ? undefined : summary;
+    });
   }
 
   async changeInbox(owner: UserKey, change: InboxChange): Promise<InboxChanged> {

@@ -1,7 +1,7 @@
 import { notFound } from '../../../src/core/errors.ts';
-import type { InboxSummary, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type { InboxSummary, KnownInbox, Notification, UserKey } from '../../../src/core/glossary.ts';
 import type { ListQuery, NotificationPage } from '../../../src/core/store.ts';
-import { textArray } from './arrays.ts';
+import { plainArray, textArray } from './arrays.ts';
 import type { Database } from './database.ts';
 import { expireInbox } from './expiry.ts';
 import { lookAt } from './looking.ts';
@@ -128,21 +128,30 @@ export async function inboxSummary(db: Database, owner: UserKey, nowMs: number):
   return toSummary(counters);
 }
 
-const manyCounts: Statement = {
-  name: 'summaries',
+const otherCounts: Statement = {
+  name: 'changed_inboxes',
   text: `
-SELECT k.ord, u.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (tenant_id, user_id, ord)
-CROSS JOIN LATERAL (
+SELECT k.ord, u.* FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+  WITH ORDINALITY AS k (tenant_id, user_id, version, newest_position, ord)
+LEFT JOIN LATERAL (
   SELECT ${counterColumns} FROM notify.users u WHERE u.tenant_id = k.tenant_id AND u.user_id = k.user_id
-) u`,
+) u ON true
+WHERE coalesce(u.version, 0) <> k.version OR coalesce(u.newest_position, 0) <> k.newest_position`,
 };
 
-/** The counters as they stand, in the order of the users. */
-export async function inboxSummaries(db: Database, owners: readonly UserKey[]): Promise<InboxSummary[]> {
-  const rows = await db.read(manyCounts, [
-    textArray(owners.map(({ tenantId }) => tenantId)),
-    textArray(owners.map(({ userId }) => userId)),
+/** The counters as they stand, where they are others than is known, in the order of the users. */
+export async function changedInboxes(
+  db: Database,
+  known: readonly KnownInbox[],
+): Promise<(InboxSummary | undefined)[]> {
+  const rows = await db.read(otherCounts, [
+    textArray(known.map(({ tenantId }) => tenantId)),
+    textArray(known.map(({ userId }) => userId)),
+    plainArray(known.map(({ version }) => version)),
+    plainArray(known.map(({ newestPosition }) => newestPosition)),
   ]);
-  const found = new Map(rows.map((row) => [Number(row.ord), toSummary(toCounters(row))]));
-  return owners.map((_, i) => found.get(i + 1) ?? toSummary(noCounters));
+  const changed: (InboxSummary | undefined)[] = known.map(() => undefined);
+  for (const row of rows)
+    changed[Number(row.ord) - 1] = toSummary(row.version === null ? noCounters : toCounters(row));
+  return changed;
 }

@@ -14,6 +14,7 @@ import type {
   Device,
   EpochMs,
   InboxSummary,
+  KnownInbox,
   Notification,
   Reason,
   UserKey,
@@ -59,7 +60,7 @@ import { listDevices, registerDevice, removeDevice } from './devices.ts';
 import type { CreateCall } from './drafts.ts';
 import { eraseUser } from './erase.ts';
 import { publicFailure } from './errors.ts';
-import { getNotification, inboxSummaries, inboxSummary, listNotifications } from './listing.ts';
+import { changedInboxes, getNotification, inboxSummary, listNotifications } from './listing.ts';
 import { recordOutcomes } from './outcomes.ts';
 import { recordReceipts } from './receipts.ts';
 import { destinations, getRecipient, putRecipients } from './recipients.ts';
@@ -151,8 +152,8 @@ export class PostgresStore implements Store {
     return this.#safe(inboxSummary(this.#db, owner, this.#clock.now()));
   }
 
-  async inboxSummaries(owners: readonly UserKey[]): Promise<InboxSummary[]> {
-    return owners.length === 0 ? [] : this.#safe(inboxSummaries(this.#db, owners));
+  async changedInboxes(known: readonly KnownInbox[]): Promise<(InboxSummary | undefined)[]> {
+    return known.length === 0 ? [] : this.#safe(changedInboxes(this.#db, known));
   }
 
   async changeInbox(owner: UserKey, change: InboxChange): Promise<InboxChanged> {

@@ -66,9 +66,7 @@ export class LiveHub implements SessionHost {
     this.#checks = new StoreChecks(store, ambient.clock, observer, this.#sessions);
     // the heartbeat is also the last resort against whatever was missed: each session is checked once an interval
     this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) => {
-      void this.#checks.some(sessions, (session, { version }) =>
-        session.heartbeat(this.heartbeatEvent(version)),
-      );
+      void this.#checks.some(sessions, (session, version) => session.heartbeat(this.heartbeatEvent(version)));
     });
   }
 

@@ -60,7 +60,6 @@ export class Session implements SessionInfo {
   #sent = 0;
   /** The newest position this session has heard of. */
   #announced = 0;
-  /** The inbox's version as far as this client has been told. */
   #version = 0;
   /** The counts that this client was told last. */
   #told: InboxNews['summary'] | undefined;
@@ -172,6 +171,11 @@ export class Session implements SessionInfo {
   /** Everything streamed up to here was sent. */
   get sentPosition(): number {
     return this.#sent;
+  }
+
+  /** The inbox's version as far as the client has been told. */
+  get inboxVersion(): number {
+    return this.#version;
   }
 
   /** Whether the next item could be written at once. */

@@ -1,12 +1,12 @@
 import type { Clock } from '../ambient.ts';
-import type { InboxSummary } from '../glossary.ts';
+import type { KnownInbox } from '../glossary.ts';
 import type { Store } from '../store.ts';
 import type { Session } from './session.ts';
 import { checkBatch, checkSpacingMs, type LiveObserver, settleMs } from './settings.ts';
 
 /** Looks at the store for what sessions have not been sent, whatever was lost on the way. */
 export class StoreChecks {
-  readonly #store: Pick<Store, 'inboxSummaries'>;
+  readonly #store: Pick<Store, 'changedInboxes'>;
   readonly #clock: Clock;
   readonly #observer: LiveObserver;
   readonly #sessions: ReadonlyMap<string, Session>;
@@ -16,7 +16,7 @@ export class StoreChecks {
 
   /** @param sessions all that are open */
   constructor(
-    store: Pick<Store, 'inboxSummaries'>,
+    store: Pick<Store, 'changedInboxes'>,
     clock: Clock,
     observer: LiveObserver,
     sessions: ReadonlyMap<string, Session>,
@@ -48,21 +48,25 @@ export class StoreChecks {
     });
   }
 
-  /** For some sessions, by one statement: each is handed what it has not been sent. @param then told of each */
+  /**
+   * For some sessions, by one statement: each is handed what it has not been sent.
+   * @param then told of each, with its inbox's version
+   */
   some(
     sessions: readonly Session[],
-    then: (session: Session, summary: InboxSummary) => void = () => {},
+    then: (session: Session, version: number) => void = () => {},
   ): Promise<void> {
-    const sent = sessions.map(({ sentPosition }) => sentPosition);
-    return this.#store.inboxSummaries(sessions.map(({ owner }) => owner)).then(
-      (summaries) =>
+    const known = sessions.map(knownTo);
+    return this.#store.changedInboxes(known).then(
+      (changed) =>
         sessions.forEach((session, i) => {
-          const summary = summaries[i];
-          if (summary === undefined || session.ended) return;
+          if (session.ended) return;
+          const summary = changed[i];
           // positions never go back: this is another inbox, and we were not told
-          if (summary.newestPosition < (sent[i] ?? 0)) session.erased(summary.oldestResumable);
-          else session.check(summary);
-          then(session, summary);
+          if (summary && summary.newestPosition < (known[i]?.newestPosition ?? 0))
+            session.erased(summary.oldestResumable);
+          else if (summary) session.check(summary);
+          then(session, summary?.version ?? session.inboxVersion);
         }),
       (error: unknown) => this.#observer.failed('heartbeat', error),
     );
@@ -79,3 +83,10 @@ export class StoreChecks {
     if (again) this.all();
   }
 }
+
+const knownTo = ({ tenantId, userId, inboxVersion, sentPosition }: Session): KnownInbox => ({
+  tenantId,
+  userId,
+  version: inboxVersion,
+  newestPosition: sentPosition,
+});

@@ -49,7 +49,13 @@ export function erasing(ground: Ground): void {
       assert.equal(await ground.store.eraseUser(owner), 6);
       assert.deepEqual(await ground.listAll(owner), []);
       assert.deepEqual(await ground.store.inboxSummary(owner), first);
-      assert.deepEqual(await ground.store.inboxSummaries([owner]), [first]);
+      const { version, newestPosition } = first;
+      const known = [
+        { ...owner, version, newestPosition },
+        { ...owner, version: version + 1, newestPosition },
+        { ...owner, version, newestPosition: newestPosition + 1 },
+      ];
+      assert.deepEqual(await ground.store.changedInboxes(known), [undefined, first, first]);
       assert.deepEqual(await ground.since(owner), {
         notifications: [],
         through: first.newestPosition,

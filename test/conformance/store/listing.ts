@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { UserKey } from '../../../src/core/glossary.ts';
 import { at, type Ground } from './ground.ts';
 
 const idsOf = (items: readonly { readonly id: string }[]) => items.map(({ id }) => id);
@@ -126,6 +127,27 @@ export function listing(ground: Ground): void {
         { unreadOnly: true },
       ])
         assert.deepEqual((await ground.list(owner, query)).summary, summary);
+    });
+
+    it('tells which of many inboxes are others than is known, in order', async () => {
+      const [quiet, seen, added] = [ground.user(), ground.user(), ground.user()];
+      const known = async (owner: UserKey) => {
+        const { version, newestPosition } = await ground.store.inboxSummary(owner);
+        return { ...owner, version, newestPosition };
+      };
+      for (const owner of [quiet, seen, added]) await ground.addMany(owner, 2);
+      const before = [await known(seen), await known(quiet), await known(added)];
+      assert.deepEqual(await ground.store.changedInboxes(before), [undefined, undefined, undefined]);
+      await ground.change(seen, { kind: 'seen_up_to', position: (await known(seen)).newestPosition });
+      await ground.add(added);
+      const now = [await ground.store.inboxSummary(seen), await ground.store.inboxSummary(added)];
+      assert.deepEqual(await ground.store.changedInboxes([...before, ...before.slice(0, 1)]), [
+        now[0],
+        undefined,
+        now[1],
+        now[0],
+      ]);
+      assert.deepEqual(await ground.store.changedInboxes([]), []);
     });
 
     it('filters by type, exactly, through all pages', async () => {

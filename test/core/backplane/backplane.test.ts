@@ -119,13 +119,13 @@ describe('what replicas tell each other', () => {
     let underWay = 0;
     let most = 0;
     const bench = replicaBench((store) => {
-      const summaries = store.inboxSummaries.bind(store);
-      store.inboxSummaries = async (owners) => {
+      const changed = store.changedInboxes.bind(store);
+      store.changedInboxes = async (known) => {
         looks += 1;
         most = Math.max(most, ++underWay);
         await new Promise<void>((resolve) => bench.ambient.clock.after(300, resolve));
         underWay -= 1;
-        return summaries(owners);
+        return changed(known);
       };
       return store;
     });

@@ -607,7 +607,7 @@ function bound(store: Store): Store {
     listNotifications: (owner, query) => store.listNotifications(owner, query),
     notificationsSince: (owner, query) => store.notificationsSince(owner, query),
     inboxSummary: (owner) => store.inboxSummary(owner),
-    inboxSummaries: (owners) => store.inboxSummaries(owners),
+    changedInboxes: (known) => store.changedInboxes(known),
     changeInbox: (owner, change) => store.changeInbox(owner, change),
     claimDeliveries: (claim) => store.claimDeliveries(claim),
     renewLeases: (lease, held) => store.renewLeases(lease, held),

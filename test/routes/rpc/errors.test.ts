@@ -1029,7 +1029,7 @@ describe('a server in trouble, in every protocol,', () => {
 
   it('says so when it is overloaded, and when to come back', async (t) => {
     const busy = await build(t, {}, calm);
-    for (const port of [busy.client, busy.internal]) port.isUnderPressure = () => true;
+    busy.core.pressure.isHigh = () => true;
     await isRefused({
       name: '',
       at: busy,

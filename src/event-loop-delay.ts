@@ -1,0 +1,45 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+/** How late the event loop ran its timers, in milliseconds. */
+export interface DelayReading {
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly stddev: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+}
+
+/**
+ * Measures by a timer of Node's (node:perf_hooks, monitorEventLoopDelay). Libraries have it every 10 ms, and to wake up that often
+ * takes 1 % of a core: as much as thousands of idle streams.
+ * @param everyMs between two samples, whole
+ */
+export function measureEventLoopDelay(everyMs: number): {
+  /** What was measured since the last reading; undefined without a sample, as where the loop had no turn for one. */
+  read(): DelayReading | undefined;
+  stop(): void;
+} {
+  const histogram = monitorEventLoopDelay({ resolution: everyMs });
+  histogram.enable();
+  // what it records is the time from one of its timers to the next
+  const late = (betweenNs: number): number => Math.max(0, betweenNs / 1e6 - everyMs);
+  return {
+    read() {
+      if (histogram.count === 0) return undefined;
+      const reading = {
+        min: late(histogram.min),
+        max: late(histogram.max),
+        mean: late(histogram.mean),
+        stddev: histogram.stddev / 1e6,
+        p50: late(histogram.percentile(50)),
+        p90: late(histogram.percentile(90)),
+        p99: late(histogram.percentile(99)),
+      };
+      histogram.reset();
+      return reading;
+    },
+    stop: () => histogram.disable(),
+  };
+}
