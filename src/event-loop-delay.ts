@@ -17,17 +17,21 @@ export interface DelayReading {
  * @param everyMs between two samples, whole
  */
 export function measureEventLoopDelay(everyMs: number): {
-  /** What was measured since the last reading; undefined without a sample, as where the loop had no turn for one. */
-  read(): DelayReading | undefined;
+  /** What was measured since the last reading. */
+  read(): DelayReading;
   stop(): void;
 } {
   const histogram = monitorEventLoopDelay({ resolution: everyMs });
   histogram.enable();
+  let readAtMs = performance.now();
   // what it records is the time from one of its timers to the next
   const late = (betweenNs: number): number => Math.max(0, betweenNs / 1e6 - everyMs);
   return {
     read() {
-      if (histogram.count === 0) return undefined;
+      const sinceMs = performance.now() - readAtMs;
+      readAtMs += sinceMs;
+      // too soon for a sample, or the loop had no turn for one
+      if (histogram.count === 0) return alike(late(sinceMs * 1e6));
       const reading = {
         min: late(histogram.min),
         max: late(histogram.max),
@@ -43,3 +47,13 @@ export function measureEventLoopDelay(everyMs: number): {
     stop: () => histogram.disable(),
   };
 }
+
+const alike = (ms: number): DelayReading => ({
+  min: ms,
+  max: ms,
+  mean: ms,
+  stddev: 0,
+  p50: ms,
+  p90: ms,
+  p99: ms,
+});

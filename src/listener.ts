@@ -105,15 +105,11 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
     h1.on('connection', (socket: Socket) => {
       let head: Buffer = Buffer.alloc(0);
       const kill = () => socket.destroy();
+      const late = setTimeout(kill, sniffTimeoutMs).unref();
       const stop = () => {
         sniffing.delete(socket);
-        socket
-          .off('readable', sniff)
-          .off('error', kill)
-          .off('timeout', kill)
-          .off('end', kill)
-          .off('close', stop);
-        socket.setTimeout(0);
+        clearTimeout(late);
+        socket.off('readable', sniff).off('error', kill).off('end', kill).off('close', stop);
       };
       const sniff = () => {
         const chunk = socket.read() as Buffer | null;
@@ -136,13 +132,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
         }
       };
       sniffing.add(socket);
-      socket
-        .setTimeout(sniffTimeoutMs)
-        .on('timeout', kill)
-        .on('error', kill)
-        .on('end', kill)
-        .on('close', stop);
-      socket.on('readable', sniff);
+      socket.on('readable', sniff).on('error', kill).on('end', kill).on('close', stop);
     });
 
     const closeAll = h1.closeAllConnections.bind(h1);

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EmbeddedPostgres } from '../../src/dev/embedded-postgres.ts';
 import { freePort } from '../../src/dev/free-port.ts';
 import { notify, residentKiB } from '../event-sources.ts';
 import type { Figure } from '../figures.ts';
+import { collectGarbage } from '../garbage.ts';
 import { atMost, startOn } from './common.ts';
 
 const slowReaders = [20, 120] as const;
@@ -76,23 +76,10 @@ async function residentWith(database: EmbeddedPostgres, readers: number): Promis
     };
     await Promise.all(Array.from({ length: 32 }, send));
     await collectGarbage(inspector);
-    await pause(500); // freed pages go back
     return { heldKiB: residentKiB(service.pid), peakKiB: most };
   } finally {
     clearInterval(watch);
     for (const socket of sockets) socket.destroy();
     await service.stop();
   }
-}
-
-/** Has a process collect its garbage, by way of its inspector. */
-async function collectGarbage(port: number): Promise<void> {
-  const [target] = (await (await fetch(`http://127.0.0.1:${port}/json`)).json()) as [
-    { webSocketDebuggerUrl: string },
-  ];
-  const socket = new WebSocket(target.webSocketDebuggerUrl);
-  await once(socket, 'open');
-  socket.send(JSON.stringify({ id: 1, method: 'HeapProfiler.collectGarbage' }));
-  await once(socket, 'message');
-  socket.close();
 }

@@ -48,7 +48,7 @@ export default fp<{ limits: PressureLimits }>(
 
     const delay = measureEventLoopDelay(Math.ceil(sampleIntervalMs / looks));
     const sample = setInterval(() => {
-      isHigh = (delay.read()?.mean ?? Number.POSITIVE_INFINITY) > maxEventLoopDelayMs;
+      isHigh = delay.read().mean > maxEventLoopDelayMs;
     }, sampleIntervalMs).unref();
     app.addHook('onClose', async () => {
       clearInterval(sample);

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { EndReason } from '../../src/core/live/events.ts';
-import { startStream, whenClosed } from '../live/raw-response.ts';
+import { forgetRequest, startStream, whenClosed } from '../live/raw-response.ts';
 import { ResponseSink, type StreamEncoding, type StreamOptions } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
 import { sseText } from '../rpc/wire/live-event.ts';
@@ -67,6 +67,7 @@ export default fp<StreamOptions>(
         },
         new ResponseSink(response, encoding, finishTimeoutMs),
       );
+      forgetRequest(request);
       whenClosed(response, () => session.gone());
       return reply;
     });

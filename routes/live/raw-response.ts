@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { constants, type Http2Session, type Http2Stream } from 'node:http2';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** Keeps proxies from storing, buffering or compressing a stream. */
 const streamHeaders = { 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no' };
@@ -12,11 +12,27 @@ const streamHeaders = { 'cache-control': 'no-store, no-transform', 'x-accel-buff
 export function startStream(reply: FastifyReply, contentType: string): ServerResponse {
   if (!reply.sent) reply.hijack();
   const response = reply.raw;
-  for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...streamHeaders }))
-    if (value !== undefined) response.setHeader(name, value);
-  response.writeHead(200, { 'content-type': contentType });
+  // all at once: what setHeader is told is kept with the response
+  response.writeHead(200, { ...headersOf(reply), ...streamHeaders, 'content-type': contentType });
   response.flushHeaders();
   return response;
+}
+
+const headersOf = (reply: FastifyReply): OutgoingHttpHeaders =>
+  Object.fromEntries(Object.entries(reply.getHeaders()).filter(([, value]) => value !== undefined));
+
+/**
+ * Drops what a request said: Node keeps it as long as its response, which for a stream may be an hour, and there are tokens, cookies
+ * and some KiB of what browsers tell of themselves in it.
+ */
+export function forgetRequest(request: FastifyRequest): void {
+  const { raw } = request;
+  raw.url = '';
+  raw.rawHeaders.length = 0;
+  // over HTTP/2 it has no setter, and emptied it takes as much room as full
+  if (raw.httpVersionMajor === 1) raw.headers = {};
+  else for (const name of Object.keys(raw.headers)) delete raw.headers[name];
+  request.query = {};
 }
 
 /** Runs `task` once the peer has gone or the response has ended; at once where that has happened already. */

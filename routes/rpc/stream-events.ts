@@ -9,7 +9,7 @@ import {
   DeviceType as WireDeviceType,
 } from '../../proto/gen/elloloop/notify/v1/notify_pb.ts';
 import { NotifyError, publicError } from '../../src/core/errors.ts';
-import { startStream, whenClosed } from '../live/raw-response.ts';
+import { forgetRequest, startStream, whenClosed } from '../live/raw-response.ts';
 import { ResponseSink, type StreamEncoding, type StreamOptions } from '../live/response-sink.ts';
 import { parseStart } from '../live/start.ts';
 import { logCall, type RunStream } from './call.ts';
@@ -67,6 +67,7 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
           }),
         );
       session.onEnd(() => logCall(request, 'ok'));
+      forgetRequest(request);
       whenClosed(response, () => session.gone());
     } catch (error) {
       const shown = publicError(error);

@@ -82,13 +82,18 @@ export function collectBody(
   let first: Buffer | undefined;
   let more: Buffer[] | undefined;
   let size = 0;
-  let settled = false;
-  const fail = (error: NotifyError) => {
-    if (settled) return;
-    settled = true;
-    failed(error);
+  // the listeners live as long as the answer, which for a stream may be an hour: what is settled is not kept
+  let waiting: { readonly done: typeof done; readonly failed: typeof failed } | undefined = { done, failed };
+  const settle = () => {
+    const settled = waiting;
+    waiting = undefined;
+    first = undefined;
+    more = undefined;
+    return settled;
   };
-  const cutOff = () => fail(new NotifyError('canceled', 'the request was cut off'));
+  const cutOff = () => {
+    if (waiting) settle()?.failed(new NotifyError('canceled', 'the request was cut off'));
+  };
   // before anybody listened; with HTTP/2 it counts as ended, not as destroyed
   if (body.destroyed || body.readableEnded) {
     cutOff();
@@ -96,19 +101,15 @@ export function collectBody(
   }
   body.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (settled) return;
-    if (size > maxBytes) {
-      first = undefined;
-      more = undefined;
-      fail(tooLarge());
-    } else if (first === undefined) first = chunk;
+    if (waiting === undefined) return;
+    if (size > maxBytes) settle()?.failed(tooLarge());
+    else if (first === undefined) first = chunk;
     else if (more === undefined) more = [first, chunk];
     else more.push(chunk);
   });
   body.on('end', () => {
-    if (settled) return;
-    settled = true;
-    done(more ? Buffer.concat(more) : (first ?? nothing));
+    const bytes = more ? Buffer.concat(more) : (first ?? nothing);
+    settle()?.done(bytes);
   });
   body.on('error', cutOff);
   body.on('close', () => {

@@ -9,6 +9,7 @@ import { noPeers, type Peers } from './peers.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 import { isStreamed, Session, type SessionHost, type StreamStart } from './session.ts';
 import {
+  ageSteps,
   bufferLimitBytes,
   drainSpacingMs,
   type LiveObserver,
@@ -310,16 +311,16 @@ export class LiveHub implements SessionHost {
   /** Ends a session at its age limit or with its token, whichever comes first. */
   #endInTime(session: Session, tokenExpiresAtMs: number | undefined): void {
     const { maxAgeMs, endAtTokenExpiry } = this.settings;
-    const aged = maxAgeMs > 0 ? maxAgeMs * (0.8 + 0.2 * this.#ambient.random()) : Number.POSITIVE_INFINITY;
+    const never = Number.POSITIVE_INFINITY;
+    // in steps: Node keeps a list for each length of a timer, and ten thousand lists of one would cost more than the timers
+    const jitter = Math.floor(this.#ambient.random() * ageSteps) / ageSteps;
+    const aged = maxAgeMs > 0 ? maxAgeMs * (0.8 + 0.2 * jitter) : never;
     const expired =
       endAtTokenExpiry && tokenExpiresAtMs !== undefined
         ? Math.max(0, tokenExpiresAtMs - this.clock.now())
-        : Number.POSITIVE_INFINITY;
-    if (aged === Number.POSITIVE_INFINITY && expired === Number.POSITIVE_INFINITY) return;
-    session.onEnd(
-      this.clock.after(Math.min(aged, expired), () =>
-        expired <= aged ? session.end('token_expired', true) : session.end('max_age', true),
-      ),
-    );
+        : never;
+    if (aged === never && expired === never) return;
+    const reason = expired <= aged ? 'token_expired' : 'max_age';
+    session.onEnd(this.clock.after(Math.min(aged, expired), () => session.end(reason, true)));
   }
 }

@@ -67,7 +67,8 @@ export class Session implements SessionInfo {
   #inboxStale = false;
   /** Arrived before the first heartbeat, which has to be first. */
   #early: (() => void)[] = [];
-  readonly #hints = new Map<string, LiveEvent>();
+  /** Those that are not acknowledged; most sessions never have one. */
+  #hints: Map<string, LiveEvent> | undefined;
   readonly #cleanUp: (() => void)[] = [];
   /** Ends the wait for the socket to drain. */
   #unblock: (() => void) | undefined;
@@ -194,7 +195,8 @@ export class Session implements SessionInfo {
    * @returns whether it is new here
    */
   hint(hint: Hint): boolean {
-    if (this.ended || this.#hints.has(hint.idempotencyKey)) return false;
+    if (this.ended || this.#hints?.has(hint.idempotencyKey)) return false;
+    this.#hints ??= new Map();
     if (this.#hints.size >= pendingHintsPerSession) {
       const oldest = this.#hints.keys().next();
       if (!oldest.done) this.#hints.delete(oldest.value);
@@ -206,7 +208,7 @@ export class Session implements SessionInfo {
 
   /** Sends a hint again if it still waits. @returns whether it does */
   sendHint(idempotencyKey: string): boolean {
-    const event = this.#hints.get(idempotencyKey);
+    const event = this.#hints?.get(idempotencyKey);
     if (event === undefined || this.ended) return false;
     if (this.#state === 'starting') this.#early.push(() => this.#send(event));
     else if (this.#state !== 'blocked' && !this.#isBlocked()) this.#send(event);
@@ -215,7 +217,7 @@ export class Session implements SessionInfo {
 
   /** Stops the redelivery of a hint. Unknown ones are fine. */
   acknowledge(idempotencyKey: string): void {
-    this.#hints.delete(idempotencyKey);
+    this.#hints?.delete(idempotencyKey);
   }
 
   /** Says `end` and ends the stream cleanly. */
@@ -247,7 +249,7 @@ export class Session implements SessionInfo {
   #close(reason: string): void {
     if (this.ended) return;
     this.#state = 'ended';
-    this.#hints.clear();
+    this.#hints = undefined;
     this.#early = [];
     this.#unblock?.();
     for (const task of this.#cleanUp.splice(0)) task();

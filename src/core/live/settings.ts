@@ -34,6 +34,9 @@ export const pendingHintsPerSession = 1_000;
 /** On shutdown, streams end this far apart on average, so that a thousand clients do not come back at once. */
 export const drainSpacingMs = 5;
 
+/** Streams that opened in one moment end in so many groups, spread over a fifth of their age. */
+export const ageSteps = 1_024;
+
 /** How many sessions are looked up in the store by one call. */
 export const checkBatch = 500;
 
