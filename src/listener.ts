@@ -8,6 +8,8 @@ import { SilentPeers } from './listener/silent-peers.ts';
 /** What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4). */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
+const nothing: Buffer = Buffer.alloc(0);
+
 export interface ListenerLimits {
   /** A connection that has not shown its protocol by then is closed. */
   readonly sniffTimeoutMs: number;
@@ -103,7 +105,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
     const serveHttp1 = h1.listeners('connection')[0] as (socket: Socket) => void;
     h1.removeAllListeners('connection');
     h1.on('connection', (socket: Socket) => {
-      let head: Buffer = Buffer.alloc(0);
+      let head = nothing;
       const kill = () => socket.destroy();
       const late = setTimeout(kill, sniffTimeoutMs).unref();
       const stop = () => {
@@ -120,6 +122,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
         if (isHttp2 && seen < preface.length) return; // undecided: wait for more bytes
         stop();
         socket.unshift(head);
+        head = nothing; // or what is added below would keep it as long as the connection
         if (isHttp2) {
           socket.allowHalfOpen = false; // or a client that dies leaves its half behind for ever
           socket.once('finish', () => setTimeout(() => socket.destroy(), lingerTimeoutMs).unref());

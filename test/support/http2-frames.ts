@@ -35,7 +35,16 @@ export const openPreface = Buffer.concat([
   frame('window_update', { payload: Buffer.of(0x7f, 0xff, 0, 0) }),
 ]);
 
-/** The start of a request: texts in full, without tables (RFC 7541 §6.2.2). Each under 127 bytes. */
+/** A length with a prefix of 7 bits (RFC 7541 §5.1). */
+function lengthOf(text: string): Buffer {
+  if (text.length < 127) return Buffer.of(text.length);
+  const bytes = [127];
+  let rest = text.length - 127;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return Buffer.from([...bytes, rest]);
+}
+
+/** The start of a request: texts in full, without tables (RFC 7541 §6.2.2). */
 export function requestHeaders(
   stream: number,
   path: string,
@@ -44,9 +53,10 @@ export function requestHeaders(
 ): Buffer {
   const all = { ':method': 'POST', ':scheme': 'http', ':authority': 'test', ':path': path, ...headers };
   const payload = Object.entries(all).flatMap(([name, value]) => [
-    Buffer.of(0, name.length),
+    Buffer.of(0),
+    lengthOf(name),
     Buffer.from(name),
-    Buffer.of(value.length),
+    lengthOf(value),
     Buffer.from(value),
   ]);
   return frame('headers', { stream, flags: endHeaders | flags, payload: Buffer.concat(payload) });

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { it } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { bufferLimitBytes } from '../../../src/core/live/settings.ts';
 import { as } from '../../support/build.ts';
 import { eventually } from '../../support/eventually.ts';
+import { heldBytes } from '../../support/held-bytes.ts';
 import { serve } from '../../support/serve.ts';
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
 
 /** More than the kernels of both sides take for a reader that stands still. */
 const events = 1_500;
@@ -17,12 +13,6 @@ const bodyBytes = 8_000;
 const readers = 60;
 /** What any stream costs, a slice that Node is writing, and what the collector leaves: V8 is not exact. */
 const toleranceBytes = 64 * 1024;
-
-const heldBytes = (): number => {
-  for (let i = 0; i < 3; i += 1) gc();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
 
 it('readers that take nothing of many events cost no more than the limit and one event each', async (t) => {
   const service = await serve(t, {
