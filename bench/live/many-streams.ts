@@ -3,6 +3,7 @@ import type { EmbeddedPostgres } from '../../src/dev/embedded-postgres.ts';
 import { cpuMs, markAllRead, notifyAll, openStreams, residentKiB } from '../event-sources.ts';
 import { type Figure, median, percentile } from '../figures.ts';
 import { atMost, startOn } from './common.ts';
+import { memoryFigure } from './memory.ts';
 import { paced } from './paced.ts';
 
 const streams = 10_000;
@@ -41,9 +42,13 @@ export async function manyStreamFigures(database: EmbeddedPostgres): Promise<Fig
     }
     await paced(service, sentAt, () => `user-${Math.floor(Math.random() * streams)}`, perSecond, pacedMs);
     open.close();
+    const memory = await memoryFigure(database, 'EventSource', streams, (other) =>
+      openStreams(other, streams),
+    );
     const [all, p99] = [median(times.slice(1)), percentile(delays, 0.99)];
     return [
       atMost(`memory of each of ${streams} EventSource streams`, each, 'KiB', 15),
+      memory,
       atMost(`CPU of the process with them idle, a heartbeat every 30 s`, idle, '% of a core', 2),
       atMost(`one event to each of ${streams} users in calls of 1,000, until the last`, all, 'ms', 700),
       atMost(

@@ -6,9 +6,9 @@ import { freePort } from '../../src/dev/free-port.ts';
 import { endStream, frame, openPreface, requestHeaders } from '../../test/support/http2-frames.ts';
 import { markAllRead, notifyAll, residentKiB } from '../event-sources.ts';
 import { type Figure, median } from '../figures.ts';
-import { collectGarbage } from '../garbage.ts';
 import { start } from '../processes.ts';
 import { atMost, startOn } from './common.ts';
+import { heldKiB, inspectedAt, memoryFigure } from './memory.ts';
 
 const streams = 10_000;
 const rounds = 4;
@@ -70,25 +70,23 @@ export async function rpcStreamFigures(database: EmbeddedPostgres): Promise<Figu
   const figures: Figure[] = [];
   for (const dialect of dialects) {
     figures.push(...(await figuresOf(database, dialect)));
+    figures.push(
+      await memoryFigure(database, dialect.name, streams, (service) => openAll(service.clientPort, dialect)),
+    );
     if (dialect !== connect) figures.push(await bareFigure(dialect));
   }
   return figures;
 }
 
 async function figuresOf(database: EmbeddedPostgres, dialect: Dialect): Promise<Figure[]> {
-  const inspector = await freePort();
-  const service = await startOn(database, { NODE_OPTIONS: `--inspect=127.0.0.1:${inspector}` });
+  const service = await startOn(database);
   try {
     await notifyAll(service, 'rpc-warm-up', streams);
     await markAllRead(service, streams);
-    await collectGarbage(inspector);
     const before = residentKiB(service.pid);
-    const each = () => (residentKiB(service.pid) - before) / streams;
     const open = await openAll(service.clientPort, dialect);
     await pause(1_000);
-    const atFirst = each();
-    await collectGarbage(inspector);
-    const collected = each();
+    const each = (residentKiB(service.pid) - before) / streams;
     const times: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
       const id = `${dialect.perConnection}-${dialect.name.slice(0, 4)}-${round}`;
@@ -100,12 +98,7 @@ async function figuresOf(database: EmbeddedPostgres, dialect: Dialect): Promise<
     }
     open.close();
     return [
-      atMost(
-        `memory of each of ${streams} streams by ${dialect.name}, once V8 has collected (${atFirst.toFixed(1)} before)`,
-        collected,
-        'KiB',
-        15,
-      ),
+      atMost(`memory of each of ${streams} streams by ${dialect.name}`, each, 'KiB', 15),
       atMost(`one event to each of them, until the last`, median(times.slice(1)), 'ms', 700),
     ];
   } finally {
@@ -118,16 +111,11 @@ async function bareFigure(dialect: Dialect): Promise<Figure> {
   const [port, inspector] = [await freePort(), await freePort()];
   const server = start('bench/live/bare-http2.ts', {
     PORT: String(port),
-    NODE_OPTIONS: `--inspect=127.0.0.1:${inspector}`,
+    ...inspectedAt(inspector),
   });
   try {
     await listens(port);
-    await collectGarbage(inspector);
-    const before = residentKiB(server.pid);
-    const open = await openAll(port, dialect);
-    await collectGarbage(inspector);
-    const each = (residentKiB(server.pid) - before) / streams;
-    open.close();
+    const each = await heldKiB(server, inspector, streams, () => openAll(port, dialect));
     return {
       name: `the same of a bare Node HTTP/2 server, ${dialect.name}`,
       value: `${each.toFixed(1)} KiB`,

@@ -6,6 +6,7 @@ import { notify, residentKiB } from '../event-sources.ts';
 import type { Figure } from '../figures.ts';
 import { collectGarbage } from '../garbage.ts';
 import { atMost, startOn } from './common.ts';
+import { inspectedAt } from './memory.ts';
 
 const slowReaders = [20, 120] as const;
 const slowEvents = 3_000;
@@ -42,7 +43,7 @@ async function residentWith(database: EmbeddedPostgres, readers: number): Promis
   const service = await startOn(database, {
     NOTIFY_LIVE_MAX_STREAMS_PER_USER: String(readers),
     // or V8 keeps what nobody needs any more, since the machine has room for it
-    NODE_OPTIONS: `--max-old-space-size=128 --inspect=127.0.0.1:${inspector}`,
+    NODE_OPTIONS: `--max-old-space-size=128 ${inspectedAt(inspector).NODE_OPTIONS}`,
   });
   const user = `slow-${readers}`;
   // larger than usual: the kernels of both sides take some MiB before a reader that stands still is felt

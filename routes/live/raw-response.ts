@@ -39,7 +39,7 @@ export function forgetRequest(request: FastifyRequest): void {
 export function whenClosed(response: ServerResponse, task: () => void): void {
   // Node's HTTP/2 response has no `destroyed` of its own: its stream knows
   if (response.destroyed || streamOf(response)?.destroyed) task();
-  else response.once('close', task);
+  else response.on('close', task); // it comes once
 }
 
 /**

@@ -24,6 +24,8 @@ export interface StreamOptions {
  */
 const sliceBytes = 16 * 1024;
 
+const ignore = (): void => {};
+
 interface Slice {
   readonly bytes: string | Uint8Array;
   /** Runs once the bytes have left. */
@@ -63,7 +65,7 @@ export class ResponseSink implements StreamSink {
     this.#isChunked = response.chunkedEncoding === true;
     if (this.#isChunked) response.chunkedEncoding = false;
     // a broken pipe is followed by 'close', which ends the session
-    response.on('error', () => {});
+    response.on('error', ignore);
   }
 
   send(event: LiveEvent, sessionId: string, position: number | undefined, written?: () => void): void {

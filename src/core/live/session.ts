@@ -37,6 +37,12 @@ export interface SessionHost {
   closed(session: Session, reason: string): void;
 }
 
+/** What runs when a session ends: a list, since an array would keep room for more, ten thousand times. */
+interface CleanUp {
+  readonly task: () => void;
+  readonly before: CleanUp | undefined;
+}
+
 /**
  * One live stream.
  *
@@ -66,10 +72,10 @@ export class Session implements SessionInfo {
   /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
   #inboxStale = false;
   /** Arrived before the first heartbeat, which has to be first. */
-  #early: (() => void)[] = [];
+  #early: (() => void)[] | undefined;
   /** Those that are not acknowledged; most sessions never have one. */
   #hints: Map<string, LiveEvent> | undefined;
-  readonly #cleanUp: (() => void)[] = [];
+  #cleanUp: CleanUp | undefined;
   /** Ends the wait for the socket to drain. */
   #unblock: (() => void) | undefined;
 
@@ -95,7 +101,7 @@ export class Session implements SessionInfo {
 
   /** Runs when the session ends, however it ends. */
   onEnd(task: () => void): void {
-    this.#cleanUp.push(task);
+    this.#cleanUp = { task, before: this.#cleanUp };
   }
 
   /**
@@ -124,7 +130,9 @@ export class Session implements SessionInfo {
     this.#state = 'catching_up';
     this.#send(this.#hub.heartbeatEvent(summary.version));
     if (reset) this.#send({ kind: 'reset' });
-    for (const task of this.#early.splice(0)) task();
+    const early = this.#early;
+    this.#early = undefined;
+    for (const task of early ?? []) task();
     await this.#catchUp(untakenAtMs);
     if (this.ended) return;
     summary = await store.inboxSummary(this.owner);
@@ -210,8 +218,10 @@ export class Session implements SessionInfo {
   sendHint(idempotencyKey: string): boolean {
     const event = this.#hints?.get(idempotencyKey);
     if (event === undefined || this.ended) return false;
-    if (this.#state === 'starting') this.#early.push(() => this.#send(event));
-    else if (this.#state !== 'blocked' && !this.#isBlocked()) this.#send(event);
+    if (this.#state === 'starting') {
+      this.#early ??= [];
+      this.#early.push(() => this.#send(event));
+    } else if (this.#state !== 'blocked' && !this.#isBlocked()) this.#send(event);
     return true;
   }
 
@@ -250,9 +260,10 @@ export class Session implements SessionInfo {
     if (this.ended) return;
     this.#state = 'ended';
     this.#hints = undefined;
-    this.#early = [];
+    this.#early = undefined;
     this.#unblock?.();
-    for (const task of this.#cleanUp.splice(0)) task();
+    for (let next = this.#cleanUp; next !== undefined; next = next.before) next.task();
+    this.#cleanUp = undefined;
     this.#hub.closed(this, reason);
   }
 
