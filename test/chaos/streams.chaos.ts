@@ -4,7 +4,7 @@
  */
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { freePort } from '../../src/dev/free-port.ts';
+import { keptPort } from '../support/kept-port.ts';
 import { postgresForFile } from '../support/postgres.ts';
 import { noRedis, TestRedis } from '../support/redis.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
@@ -95,7 +95,7 @@ class ProcessPlace implements Place {
     t: Pick<TestContext, 'after'>,
     env: Readonly<Record<string, string>> & { readonly NOTIFY_POSTGRES_DSN: string },
   ): Promise<ProcessPlace> {
-    const [client, internal] = [await freePort(), await freePort()];
+    const [client, internal] = [await keptPort(), await keptPort()];
     const ports = { NOTIFY_CLIENT_PORT: String(client), NOTIFY_INTERNAL_PORT: String(internal) };
     const start = () => Replica.start(t, { dsn: env.NOTIFY_POSTGRES_DSN, env: { ...env, ...ports } });
     const proxy = await TcpProxy.listen(t, client);

@@ -4,8 +4,8 @@
  */
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { freePort } from '../../src/dev/free-port.ts';
 import { build, type Service } from '../support/build.ts';
+import { keptPort } from '../support/kept-port.ts';
 import { postgresForFile } from '../support/postgres.ts';
 import { noRedis, TestRedis } from '../support/redis.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
@@ -38,7 +38,7 @@ async function run(t: TestContext, backplane: 'postgres' | 'redis'): Promise<voi
   const wrapTransport = lossy(() => dice() < lossRate);
   const places: BuiltPlace[] = [];
   for (let i = 0; i < 3; i++) {
-    const [client, internal] = [await freePort(), await freePort()];
+    const [client, internal] = [await keptPort(), await keptPort()];
     const env = {
       ...stormEnv,
       NOTIFY_STORE_DRIVER: 'postgres',
