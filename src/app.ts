@@ -21,6 +21,7 @@ import deliveries from '../plugins/deliveries/index.ts';
 import devices from '../plugins/devices/index.ts';
 import dispatcher from '../plugins/dispatcher/index.ts';
 import egress from '../plugins/egress/index.ts';
+import eventLoop from '../plugins/event-loop/index.ts';
 import inbox from '../plugins/inbox/index.ts';
 import liveHub from '../plugins/live-hub/index.ts';
 import metrics from '../plugins/metrics/index.ts';
@@ -297,6 +298,7 @@ async function registerFoundation(
     ]),
   );
   await core.register(ambient, { ambient: overrides.ambient ?? system });
+  await core.register(eventLoop);
   await core.register(metrics);
   await core.register(storeRegistry, { drivers });
   await core.register(providerRegistry, { table });

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { type DelayReading, measureEventLoopDelay } from '../../src/event-loop-delay.ts';
 
+type DelayReading = ReturnType<ReturnType<FastifyInstance['measureEventLoopDelay']>>;
 type Client = FastifyInstance['metrics']['client'];
 type Registry = InstanceType<Client['Registry']>;
 
@@ -27,16 +27,16 @@ const neverMs = 2_147_483_647;
 /**
  * The process's metrics. Those of the event loop's delay are measured here: the library wakes the process up a hundred times a
  * second for them, and counts the time between two wake-ups as delay.
- * @returns stops measuring
  */
-export function collectProcessMetrics(client: Client, registry: Registry): () => void {
+export function collectProcessMetrics(app: FastifyInstance, registry: Registry): void {
+  const { client } = app.metrics;
   client.collectDefaultMetrics({
     register: registry,
     eventLoopMonitoringPrecision: neverMs,
     eventLoopUtilizationTimeout: utilizationEveryMs,
   });
-  const delay = measureEventLoopDelay(everyMs);
-  let reading = delay.read();
+  const read = app.measureEventLoopDelay(everyMs);
+  let reading = read();
   for (const [name, help] of Object.entries(gauges)) {
     const of = name as keyof DelayReading;
     const metric = `nodejs_eventloop_lag_${of}_seconds`;
@@ -47,10 +47,9 @@ export function collectProcessMetrics(client: Client, registry: Registry): () =>
       registers: [registry],
       collect() {
         // one reading for all of them: the first is asked first
-        if (of === 'min') reading = delay.read();
+        if (of === 'min') reading = read();
         gauge.set(reading[of] / 1_000);
       },
     });
   }
-  return () => delay.stop();
 }

@@ -21,13 +21,12 @@ export default fp(
     });
     const { client } = app.metrics;
     const registry = new client.Registry();
-    const stop = collectProcessMetrics(client, registry);
-    app.addHook('onClose', async () => stop());
+    collectProcessMetrics(app, registry);
     app.decorate('meters', createMeters(client, registry));
     app.decorate('scrape', async () => ({
       contentType: registry.contentType,
       text: await registry.metrics(),
     }));
   },
-  { name: 'notify-metrics' },
+  { name: 'notify-metrics', dependencies: ['event-loop'] },
 );

@@ -1,6 +1,5 @@
 import fp from 'fastify-plugin';
 import { NotifyError } from '../../src/core/errors.ts';
-import { measureEventLoopDelay } from '../../src/event-loop-delay.ts';
 
 export interface PressureLimits {
   /** Above this mean delay of the event loop, new requests are refused. 0: never. */
@@ -46,14 +45,11 @@ export default fp<{ limits: PressureLimits }>(
     app.decorate('pressure', pressure);
     if (maxEventLoopDelayMs === 0) return;
 
-    const delay = measureEventLoopDelay(Math.ceil(sampleIntervalMs / looks));
+    const read = app.measureEventLoopDelay(Math.ceil(sampleIntervalMs / looks));
     const sample = setInterval(() => {
-      isHigh = delay.read().mean > maxEventLoopDelayMs;
+      isHigh = read().mean > maxEventLoopDelayMs;
     }, sampleIntervalMs).unref();
-    app.addHook('onClose', async () => {
-      clearInterval(sample);
-      delay.stop();
-    });
+    app.addHook('onClose', async () => clearInterval(sample));
   },
-  { name: 'pressure' },
+  { name: 'pressure', dependencies: ['event-loop'] },
 );

@@ -16,7 +16,7 @@ export interface DelayReading {
  * takes 1 % of a core: as much as thousands of idle streams.
  * @param everyMs between two samples, whole
  */
-export function measureEventLoopDelay(everyMs: number): {
+export function measureDelay(everyMs: number): {
   /** What was measured since the last reading. */
   read(): DelayReading;
   stop(): void;
