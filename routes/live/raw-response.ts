@@ -27,7 +27,7 @@ const headersOf = (reply: FastifyReply): OutgoingHttpHeaders =>
  */
 export function forgetRequest(request: FastifyRequest): void {
   const { raw } = request;
-  raw.url = '';
+  raw.url = request.routeOptions.url ?? '';
   raw.rawHeaders.length = 0;
   // over HTTP/2 it has no setter, and emptied it takes as much room as full
   if (raw.httpVersionMajor === 1) raw.headers = {};
