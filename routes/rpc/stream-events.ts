@@ -19,7 +19,7 @@ import type { Protocol } from './protocol/protocols.ts';
 import { readEnvelope } from './protocol/request-body.ts';
 import { checkConnectVersion, timeoutOf } from './protocol/request-headers.ts';
 import { deviceTypeFromWire } from './wire/enums.ts';
-import { streamEventBinary, streamEventJson } from './wire/live-event.ts';
+import { streamEventEnvelope, streamEventJson } from './wire/live-event.ts';
 
 const method = NotificationClientService.method.streamEvents;
 
@@ -80,12 +80,9 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
 function encodingFor(protocol: Protocol): StreamEncoding {
   return {
     event: (event, sessionId, position) =>
-      encodeEnvelope(
-        0,
-        protocol.isJson
-          ? Buffer.from(streamEventJson(event, sessionId, position))
-          : streamEventBinary(event, sessionId, position),
-      ),
+      protocol.isJson
+        ? encodeEnvelope(0, Buffer.from(streamEventJson(event, sessionId, position)))
+        : streamEventEnvelope(event, sessionId, position),
     finish: (response) => end(response, protocol, reconnect),
   };
 }

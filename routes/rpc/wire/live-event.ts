@@ -1,8 +1,13 @@
 import { create, type MessageInitShape, toBinary, toJson } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { InboxEventSchema, StreamEventSchema } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
-import type { InboxNews, LiveEvent } from '../../../src/core/live/events.ts';
+import {
+  InboxEventSchema,
+  NotificationEventSchema,
+  StreamEventSchema,
+} from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
+import type { InboxNews, ItemEvent, LiveEvent } from '../../../src/core/live/events.ts';
 import { notificationToJson, notificationToWire } from './notification.ts';
+import { writeNotification } from './notification-binary.ts';
 
 /**
  * Encodes the event that was encoded last without doing it again: the hub hands one object to all of a user's sessions in
@@ -81,32 +86,62 @@ export function streamEventJson(event: LiveEvent, sessionId: string, position: n
   return `{"sessionId":${JSON.stringify(sessionId)},"${jsonNames[event.kind]}":${inner}${end}`;
 }
 
+const { field } = StreamEventSchema;
+const itemField = NotificationEventSchema.field.notification.number;
+
 const innerBinary = once((event) =>
-  toBinary(StreamEventSchema, create(StreamEventSchema, { event: eventToWire(event) })),
+  event.kind === 'notification'
+    ? written((writer) => {
+        writer.tag(field.notification.number, WireType.LengthDelimited).fork();
+        writer.tag(itemField, WireType.LengthDelimited).fork();
+        writeNotification(writer, event.notification);
+        writer.join().join();
+      })
+    : toBinary(StreamEventSchema, create(StreamEventSchema, { event: eventToWire(event) })),
 );
 
-/** Numbers of StreamEvent's fields that differ between sessions. */
-const sessionIdField = 1;
-const positionField = 100;
+/** Flags and length, which come before each message of a stream: Connect and gRPC have the same. */
+const envelopeHead = new Uint8Array(5);
 
-/** A StreamEvent as binary protobuf: the shared part with the session's own fields around it, since messages join. */
-export function streamEventBinary(
+/**
+ * A StreamEvent as binary protobuf in its envelope: the shared part with the session's own fields around it, since messages join.
+ */
+export function streamEventEnvelope(
   event: LiveEvent,
   sessionId: string,
   position: number | undefined,
 ): Uint8Array {
-  const writer = new BinaryWriter()
-    .tag(sessionIdField, WireType.LengthDelimited)
-    .string(sessionId)
-    .raw(innerBinary(event));
-  if (position !== undefined) writer.tag(positionField, WireType.Varint).int64(position);
-  return writer.finish();
+  const inner = innerBinary(event);
+  const bytes = written((writer) => {
+    writer
+      .raw(envelopeHead)
+      .tag(field.sessionId.number, WireType.LengthDelimited)
+      .string(sessionId)
+      .raw(inner);
+    if (position !== undefined) writer.tag(field.position.number, WireType.Varint).int64(position);
+  });
+  new DataView(bytes.buffer).setUint32(1, bytes.length - envelopeHead.length);
+  return bytes;
 }
 
-function eventToWire(event: LiveEvent): NonNullable<MessageInitShape<typeof StreamEventSchema>['event']> {
+/** A writer's buffer that is larger is not kept. */
+const keptBytes = 64 * 1024;
+let free: BinaryWriter | undefined;
+
+/** Lends a writer, since a new one makes its buffer anew, small at first: that took longer than what is written. */
+function written(write: (writer: BinaryWriter) => void): Uint8Array<ArrayBuffer> {
+  const writer = free ?? new BinaryWriter();
+  free = undefined; // also where `write` throws, and leaves a half behind
+  write(writer);
+  const bytes = writer.finish();
+  if (bytes.length <= keptBytes) free = writer;
+  return bytes;
+}
+
+function eventToWire(
+  event: Exclude<LiveEvent, ItemEvent>,
+): NonNullable<MessageInitShape<typeof StreamEventSchema>['event']> {
   switch (event.kind) {
-    case 'notification':
-      return { case: 'notification', value: { notification: notificationToWire(event.notification) } };
     case 'heartbeat':
       return {
         case: 'heartbeat',
