@@ -3,7 +3,7 @@ import type { EmbeddedPostgres } from '../../src/dev/embedded-postgres.ts';
 import { freePort } from '../../src/dev/free-port.ts';
 import { markAllRead, notifyAll, residentKiB } from '../event-sources.ts';
 import type { Figure } from '../figures.ts';
-import { collectGarbage } from '../garbage.ts';
+import { collectGarbage, inspectedAt } from '../garbage.ts';
 import type { Running, Service } from '../processes.ts';
 import { atMost, startOn } from './common.ts';
 
@@ -15,7 +15,7 @@ export async function memoryFigure(
   open: (service: Service) => Promise<{ close(): void }>,
 ): Promise<Figure> {
   const inspector = await freePort();
-  const service = await startOn(database, inspectedAt(inspector));
+  const service = await startOn(database, { NODE_OPTIONS: inspectedAt(inspector) });
   try {
     await notifyAll(service, 'warm-up', streams);
     await markAllRead(service, streams);
@@ -42,8 +42,3 @@ export async function heldKiB(
   opened.close();
   return each;
 }
-
-/** Has a process collect its garbage by way of this port. */
-export const inspectedAt = (inspector: number): Record<string, string> => ({
-  NODE_OPTIONS: `--inspect=127.0.0.1:${inspector} --inspect-publish-uid=http`,
-});

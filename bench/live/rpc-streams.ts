@@ -6,9 +6,10 @@ import { freePort } from '../../src/dev/free-port.ts';
 import { endStream, frame, openPreface, requestHeaders } from '../../test/support/http2-frames.ts';
 import { markAllRead, notifyAll, residentKiB } from '../event-sources.ts';
 import { type Figure, median } from '../figures.ts';
+import { inspectedAt } from '../garbage.ts';
 import { start } from '../processes.ts';
 import { atMost, startOn } from './common.ts';
-import { heldKiB, inspectedAt, memoryFigure } from './memory.ts';
+import { heldKiB, memoryFigure } from './memory.ts';
 
 const streams = 10_000;
 const rounds = 4;
@@ -111,7 +112,7 @@ async function bareFigure(dialect: Dialect): Promise<Figure> {
   const [port, inspector] = [await freePort(), await freePort()];
   const server = start('bench/live/bare-http2.ts', {
     PORT: String(port),
-    ...inspectedAt(inspector),
+    NODE_OPTIONS: inspectedAt(inspector),
   });
   try {
     await listens(port);

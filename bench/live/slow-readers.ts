@@ -4,9 +4,8 @@ import type { EmbeddedPostgres } from '../../src/dev/embedded-postgres.ts';
 import { freePort } from '../../src/dev/free-port.ts';
 import { notify, residentKiB } from '../event-sources.ts';
 import type { Figure } from '../figures.ts';
-import { collectGarbage } from '../garbage.ts';
+import { collectGarbage, inspectedAt } from '../garbage.ts';
 import { atMost, startOn } from './common.ts';
-import { inspectedAt } from './memory.ts';
 
 const slowReaders = [20, 120] as const;
 const slowEvents = 3_000;
@@ -43,7 +42,7 @@ async function residentWith(database: EmbeddedPostgres, readers: number): Promis
   const service = await startOn(database, {
     NOTIFY_LIVE_MAX_STREAMS_PER_USER: String(readers),
     // or V8 keeps what nobody needs any more, since the machine has room for it
-    NODE_OPTIONS: `--max-old-space-size=128 ${inspectedAt(inspector).NODE_OPTIONS}`,
+    NODE_OPTIONS: `--max-old-space-size=128 ${inspectedAt(inspector)}`,
   });
   const user = `slow-${readers}`;
   // larger than usual: the kernels of both sides take some MiB before a reader that stands still is felt

@@ -60,7 +60,7 @@ export function writeNotification(writer: BinaryWriter, n: Notification): void {
   time(writer, field.snoozedUntilMs.number, n.snoozedUntilMs);
 }
 
-// where a default is not written, a reader cannot tell it from none
+// proto3's defaults are not written, and what this service has added only where it is used
 
 const text = (writer: BinaryWriter, no: number, value: string): void => {
   if (value !== '') someText(writer, no, value);
