@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { bufferLimitBytes } from '../../../src/core/live/settings.ts';
 import { as } from '../../support/build.ts';
 import { eventually } from '../../support/eventually.ts';
-import { heldBytes } from '../../support/held-bytes.ts';
+import { keptBytes } from '../../support/kept-bytes.ts';
 import { serve } from '../../support/serve.ts';
 
 /** More than the kernels of both sides take for a reader that stands still. */
@@ -20,12 +20,12 @@ it('readers that take nothing of many events cost no more than the limit and one
     NOTIFY_LIVE_CONFIRM_TIMEOUT: '0s',
   });
   const send = async (user: string) => {
-    const before = heldBytes();
+    const before = await keptBytes();
     for (let i = 0; i < events; i += 10)
       await Promise.all(
         Array.from({ length: 10 }, () => service.notify(user, { body: 'x'.repeat(bodyBytes) })),
       );
-    return heldBytes() - before;
+    return (await keptBytes()) - before;
   };
   await send('warm-up');
   const without = await send('nobody');
