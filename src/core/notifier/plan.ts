@@ -1,16 +1,55 @@
 import type { KnownDestinations } from '../addresses.ts';
-import type { Ids } from '../ambient.ts';
+import type { Ambient, Ids } from '../ambient.ts';
 import { type ChannelProvider, type Providers, thoseFor } from '../channel.ts';
 import { type Channel, channels } from '../glossary.ts';
-import type { NewDelivery } from '../store.ts';
+import type { NewDelivery, NewNotification } from '../store.ts';
 import type { NotifyCommand } from './command.ts';
 import { destinationsOf } from './destinations.ts';
 
 /** The in-app channel's provider, in logs and metric labels. */
 export const inAppProvider = 'in_app_realtime';
 
+/** Users' records and devices, by user id. */
+export type Known = ReadonlyMap<string, KnownDestinations | undefined>;
+
+export const nothingKnown: Known = new Map();
+
+/**
+ * A call's notifications with their deliveries, one for each user.
+ * @param userIds those that the call names, without repeats
+ */
+export function planNotifications(
+  command: NotifyCommand,
+  userIds: readonly string[],
+  known: Known,
+  providers: Providers,
+  { ids, clock }: Pick<Ambient, 'ids' | 'clock'>,
+): NewNotification[] {
+  const { tenantId, content, addresses } = command;
+  const named = distinct(command.channels);
+  const createdAtMs = BigInt(clock.now());
+  const expired = content.expiresAtMs !== 0n && content.expiresAtMs <= createdAtMs;
+  const appearsAtMs = command.sendAtMs > createdAtMs ? command.sendAtMs : 0n;
+  return userIds.map((userId) => {
+    const id = ids.next();
+    return {
+      tenantId,
+      userId,
+      id,
+      content,
+      createdAtMs,
+      appearsAtMs,
+      deliveries: planDeliveries(
+        { channels: named, addresses, userId, id, known: known.get(userId), expired },
+        providers,
+        ids,
+      ),
+    };
+  });
+}
+
 /** What the deliveries of one user's notification depend on. */
-export interface Planned {
+interface Planned {
   readonly userId: string;
   /** The notification's. */
   readonly id: string;
@@ -28,7 +67,7 @@ export interface Planned {
  * Named channels are stored whatever is missing: without a destination or a provider they stay pending with the
  * reason, and nothing polls them. Without named channels, those that have both are taken.
  */
-export function planDeliveries(planned: Planned, providers: Providers, ids: Ids): NewDelivery[] {
+function planDeliveries(planned: Planned, providers: Providers, ids: Ids): NewDelivery[] {
   const { id, userId, known, expired } = planned;
   const given = planned.addresses.get(userId);
   const named = planned.channels.length > 0;
@@ -57,3 +96,7 @@ export function planDeliveries(planned: Planned, providers: Providers, ids: Ids)
 }
 
 const noProviders: readonly ChannelProvider[] = [];
+
+/** Without repeats, in order. */
+export const distinct = <T>(items: readonly T[]): readonly T[] =>
+  items.length > 1 ? [...new Set(items)] : items;
