@@ -112,6 +112,11 @@ describe('who may import whom', () => {
   it('only main and tests import the composition root', () => {
     const from = [...imports].filter(([, targets]) => targets.includes('src/app.ts')).map(([path]) => path);
     assert.deepEqual(from, ['src/main.ts']);
+    const parts = [...imports].filter(([, targets]) => targets.some((t) => inFolder(t, 'src/app')));
+    assert.deepEqual(
+      parts.map(([path]) => path).filter((path) => path !== 'src/app.ts' && !inFolder(path, 'src/app')),
+      [],
+    );
   });
 
   it('every package that is imported is a dependency, and every dependency is imported', () => {
