@@ -1,4 +1,4 @@
-import type { StreamStart } from '../../src/core/live/session.ts';
+import type { StreamStart } from '../../src/core/live/stream-start.ts';
 
 /**
  * Where a stream begins.

@@ -3,9 +3,10 @@ import type { Notification } from '../../src/core/glossary.ts';
 import type { LiveEvent } from '../../src/core/live/events.ts';
 import { LiveHub } from '../../src/core/live/hub.ts';
 import { noPeers, type Peers } from '../../src/core/live/peers.ts';
-import type { Session, StreamStart } from '../../src/core/live/session.ts';
+import type { Session } from '../../src/core/live/session.ts';
 import type { LiveObserver, LiveSettings } from '../../src/core/live/settings.ts';
 import type { StreamSink } from '../../src/core/live/sink.ts';
+import type { StreamStart } from '../../src/core/live/stream-start.ts';
 import type { NewDelivery, Store } from '../../src/core/store.ts';
 import { type FakeAmbient, fakeAmbient } from './ambient.ts';
 

@@ -1,26 +1,16 @@
 import type { Clock } from '../ambient.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
-import { inAppOf } from '../status.ts';
 import type { Store } from '../store.ts';
-import type { EndReason, Hint, InboxEvent, InboxNews, ItemEvent, LiveEvent } from './events.ts';
+import type { EndReason, InboxEvent, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import {
   bufferLimitBytes,
   type LiveObserver,
-  pendingHintsPerSession,
   replayPage,
   type SessionInfo,
   stallTimeoutMs,
 } from './settings.ts';
 import type { StreamSink } from './sink.ts';
-
-/** Where a stream begins. */
-export type StreamStart =
-  /** Replay what no stream has taken. */
-  | { readonly kind: 'untaken' }
-  /** Everything after a position; 0 is from the start. */
-  | { readonly kind: 'after'; readonly position: number }
-  /** The client named a position that cannot be read: it is told to reset. */
-  | { readonly kind: 'unreadable' };
+import { beforeUntaken, resumeAfter, type StreamStart } from './stream-start.ts';
 
 /** What a session needs of the hub it belongs to. */
 export interface SessionHost {
@@ -72,9 +62,7 @@ export class Session implements SessionInfo {
   /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
   #inboxStale = false;
   /** Arrived before the first heartbeat, which has to be first. */
-  #early: (() => void)[] | undefined;
-  /** Those that are not acknowledged; most sessions never have one. */
-  #hints: Map<string, LiveEvent> | undefined;
+  #early: LiveEvent[] | undefined;
   #cleanUp: CleanUp | undefined;
   /** Ends the wait for the socket to drain. */
   #unblock: (() => void) | undefined;
@@ -116,23 +104,19 @@ export class Session implements SessionInfo {
     let reset = false;
     if (start.kind === 'untaken') {
       untakenAtMs = openedAtMs;
-      this.#sent = await this.#beforeUntaken(untakenAtMs);
+      this.#sent = await beforeUntaken(store, this.owner, untakenAtMs);
       if (this.ended) return;
-    } else if (start.kind === 'after' && start.position === 0) {
-      this.#sent = summary.oldestResumable;
     } else {
-      reset =
-        start.kind === 'unreadable' ||
-        start.position < summary.oldestResumable ||
-        start.position > summary.newestPosition;
-      this.#sent = start.kind === 'after' && !reset ? start.position : summary.newestPosition;
+      const position = resumeAfter(start, summary);
+      reset = position === undefined;
+      this.#sent = position ?? summary.newestPosition;
     }
     this.#state = 'catching_up';
     this.#send(this.#hub.heartbeatEvent(summary.version));
     if (reset) this.#send({ kind: 'reset' });
     const early = this.#early;
     this.#early = undefined;
-    for (const task of early ?? []) task();
+    for (const event of early ?? []) this.#send(event);
     await this.#catchUp(untakenAtMs);
     if (this.ended) return;
     summary = await store.inboxSummary(this.owner);
@@ -198,36 +182,14 @@ export class Session implements SessionInfo {
     else this.#send(event);
   }
 
-  /**
-   * Sends a hint and keeps it for redelivery until `acknowledge`. A hint that already waits is not sent twice.
-   * @returns whether it is new here
-   */
-  hint(hint: Hint): boolean {
-    if (this.ended || this.#hints?.has(hint.idempotencyKey)) return false;
-    this.#hints ??= new Map();
-    if (this.#hints.size >= pendingHintsPerSession) {
-      const oldest = this.#hints.keys().next();
-      if (!oldest.done) this.#hints.delete(oldest.value);
-    }
-    this.#hints.set(hint.idempotencyKey, { kind: 'data_change', hint });
-    this.sendHint(hint.idempotencyKey);
-    return true;
-  }
-
-  /** Sends a hint again if it still waits. @returns whether it does */
-  sendHint(idempotencyKey: string): boolean {
-    const event = this.#hints?.get(idempotencyKey);
-    if (event === undefined || this.ended) return false;
+  /** Sends what somebody else repeats until it has come: after the first heartbeat, and not to a reader that is slow. */
+  offer(event: LiveEvent): void {
     if (this.#state === 'starting') {
       this.#early ??= [];
-      this.#early.push(() => this.#send(event));
-    } else if (this.#state !== 'blocked' && !this.#isBlocked()) this.#send(event);
-    return true;
-  }
-
-  /** Stops the redelivery of a hint. Unknown ones are fine. */
-  acknowledge(idempotencyKey: string): void {
-    this.#hints?.delete(idempotencyKey);
+      this.#early.push(event);
+    } else if (this.#state === 'catching_up' || this.#state === 'live') {
+      if (!this.#isBlocked()) this.#send(event);
+    }
   }
 
   /** Says `end` and ends the stream cleanly. */
@@ -259,7 +221,6 @@ export class Session implements SessionInfo {
   #close(reason: string): void {
     if (this.ended) return;
     this.#state = 'ended';
-    this.#hints = undefined;
     this.#early = undefined;
     this.#unblock?.();
     for (let next = this.#cleanUp; next !== undefined; next = next.before) next.task();
@@ -335,13 +296,6 @@ export class Session implements SessionInfo {
     }
   }
 
-  /** @returns the position before the first item that no stream had taken, or the newest */
-  async #beforeUntaken(untakenAtMs: EpochMs): Promise<number> {
-    const query = { after: 0, limit: 1, maxBytes: bufferLimitBytes, untakenAtMs };
-    const { notifications, through } = await this.#hub.store.notificationsSince(this.owner, query);
-    return notifications[0] ? notifications[0].position - 1 : through;
-  }
-
   /**
    * Sends what the store has next. What does not fit in the socket is dropped, and read again once it has drained: kept, it
    * would cost memory for as long as the reader is slow.
@@ -393,9 +347,3 @@ export class Session implements SessionInfo {
     });
   }
 }
-
-/** Whether streams carry this item. One that was archived while it was snoozed comes back to the archive. */
-export const isStreamed = (notification: Notification): boolean =>
-  notification.position > 0 &&
-  notification.archivedAtMs === 0n &&
-  inAppOf(notification.deliveries) !== undefined;
