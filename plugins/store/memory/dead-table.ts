@@ -8,6 +8,8 @@ import {
 } from '../../../src/core/addresses.ts';
 import type { EpochMs, Reason } from '../../../src/core/glossary.ts';
 import { hashOf } from '../address-hash.ts';
+import { estimateDeadAddressBytes } from './estimate.ts';
+import type { Room } from './room.ts';
 
 interface Mark extends DeadAddress {
   readonly hash: string;
@@ -17,18 +19,22 @@ interface Mark extends DeadAddress {
 
 /** The dead addresses of all tenants. One that was revived stays, so that a late report does not mark it anew. */
 export class DeadTable {
+  readonly #room: Room;
   /** By tenant, and in there by channel and hash. */
   readonly #tenants = new Map<string, Map<string, Mark>>();
 
-  /** Whether a mark would be a row that is not here yet. */
-  adds(address: Address): boolean {
-    return markedChannels.has(address.channel) && this.#find(address) === undefined;
+  constructor(room: Room) {
+    this.#room = room;
   }
 
-  /** See AddressBook. */
+  /**
+   * See AddressBook.
+   * @throws NotifyError resource_exhausted
+   */
   mark(address: DeadAddress): void {
     if (!markedChannels.has(address.channel)) return;
     const before = this.#find(address);
+    if (before === undefined) this.#room.claim(estimateDeadAddressBytes(address));
     if (before !== undefined && address.atMs <= (before.revivedAtMs ?? before.atMs)) return;
     const marks = this.#tenants.get(address.tenantId) ?? new Map<string, Mark>();
     marks.set(keyOf(address), { ...address, hash: hashOf(address), revivedAtMs: undefined });

@@ -1,22 +1,28 @@
 import type { Device, UserKey } from '../../../src/core/glossary.ts';
 import type { DeadToken, DeviceName, NewDevice } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
+import { estimateDeviceBytes } from './estimate.ts';
+import type { Room } from './room.ts';
 
 /** The devices of all tenants. */
 export class DeviceTable {
+  readonly #room: Room;
   /** By user, and in there by device type and id. */
   readonly #byUser = new Map<string, Map<string, Device>>();
   /** By tenant, and in there by token: a token belongs to one device of a tenant. */
   readonly #byToken = new Map<string, Map<string, Device>>();
 
-  /** What `put` would replace: the device of this key, and the one that holds the token, where it is another. */
-  replacedBy(device: NewDevice): Device[] {
-    const same = this.#byUser.get(userKey(device))?.get(deviceKey(device));
-    const holder = this.#byToken.get(device.tenantId)?.get(device.token);
-    return [...new Set([same, holder])].filter((found) => found !== undefined);
+  constructor(room: Room) {
+    this.#room = room;
   }
 
+  /**
+   * See Store.registerDevice.
+   * @throws NotifyError resource_exhausted
+   */
   put(device: NewDevice): Device {
+    const replaced = this.#replacedBy(device);
+    this.#room.claim(estimateDeviceBytes(device) - bytesOf(replaced));
     const devices = this.#byUser.get(userKey(device)) ?? new Map<string, Device>();
     const tokens = this.#byToken.get(device.tenantId) ?? new Map<string, Device>();
     const key = deviceKey(device);
@@ -31,7 +37,7 @@ export class DeviceTable {
       createdAtMs: previous?.createdAtMs ?? device.atMs,
       updatedAtMs: device.atMs,
     };
-    for (const gone of this.replacedBy(device)) {
+    for (const gone of replaced) {
       tokens.delete(gone.token);
       if (gone !== previous) this.#removeFromUser(gone);
     }
@@ -51,23 +57,31 @@ export class DeviceTable {
     );
   }
 
-  /** @returns the device that was there */
-  remove(owner: UserKey, which: DeviceName | DeadToken): Device | undefined {
+  /** @returns whether there was such a device */
+  remove(owner: UserKey, which: DeviceName | DeadToken): boolean {
     const devices = [...(this.#byUser.get(userKey(owner))?.values() ?? [])];
     const found = devices.find((device) =>
       'token' in which
         ? device.token === which.token && device.updatedAtMs < which.triedAtMs
         : device.deviceType === which.deviceType && device.deviceId === which.deviceId,
     );
-    if (found === undefined) return undefined;
+    if (found === undefined) return false;
     this.#byToken.get(found.tenantId)?.delete(found.token);
     this.#removeFromUser(found);
-    return found;
+    this.#room.release(bytesOf([found]));
+    return true;
   }
 
   clear(): void {
     this.#byUser.clear();
     this.#byToken.clear();
+  }
+
+  /** What `put` would replace: the device of this key, and the one that holds the token, where it is another. */
+  #replacedBy(device: NewDevice): Device[] {
+    const same = this.#byUser.get(userKey(device))?.get(deviceKey(device));
+    const holder = this.#byToken.get(device.tenantId)?.get(device.token);
+    return [...new Set([same, holder])].filter((found) => found !== undefined);
   }
 
   #removeFromUser(device: Device): void {
@@ -76,6 +90,9 @@ export class DeviceTable {
     if (devices?.size === 0) this.#byUser.delete(userKey(device));
   }
 }
+
+const bytesOf = (devices: readonly Device[]): number =>
+  devices.reduce((sum, device) => sum + estimateDeviceBytes(device), 0);
 
 /** One string for type and id; the length in front keeps pairs apart whatever characters they hold. */
 const deviceKey = (device: { readonly deviceType: string; readonly deviceId: string }): string =>

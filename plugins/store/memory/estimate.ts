@@ -47,7 +47,7 @@ export function estimateDestinationBytes(deliveries: readonly { readonly destina
 }
 
 /** The same for a device. */
-export function estimateDeviceBytes(device: NewDevice): number {
+export function estimateDeviceBytes(device: Pick<NewDevice, 'userId' | 'deviceId' | 'token'>): number {
   return deviceBytes + 2 * (device.userId.length + device.deviceId.length + device.token.length);
 }
 

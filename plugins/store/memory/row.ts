@@ -1,4 +1,4 @@
-import type { Content, Delivery, EpochMs, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type { Content, Delivery, EpochMs, UserKey } from '../../../src/core/glossary.ts';
 import { inAppOf } from '../../../src/core/status.ts';
 import type { NewNotification } from '../../../src/core/store.ts';
 import { isSendable } from '../deliveries.ts';
@@ -135,42 +135,4 @@ export function standingOf(row: Row): number {
   if ((isRead || (bits & standing.listed) === 0) && !row.isWaiting && !row.deliveries.some(isSendable))
     bits |= standing.evictable;
   return bits;
-}
-
-/** Whether a row may be dropped to make room. */
-export const isEvictable = (row: Row): boolean => (row.standing & standing.evictable) !== 0;
-
-/** The order in which they are. */
-export const isOlder = (a: Row, b: Row): boolean => a.sequence < b.sequence;
-
-/**
- * The notification as it is now; later changes of the row do not show in it. Every field is named: V8 makes such an object in
- * one piece, where one that begins with a spread is made anew for each field behind it.
- */
-export function snapshot(row: Row, seenPosition: number): Notification {
-  const { content } = row;
-  return {
-    notificationId: content.notificationId,
-    type: content.type,
-    subjectRef: content.subjectRef,
-    subjectType: content.subjectType,
-    title: content.title,
-    body: content.body,
-    urgency: content.urgency,
-    data: content.data,
-    actionUrl: content.actionUrl,
-    iconUrl: content.iconUrl,
-    actions: content.actions,
-    expiresAtMs: content.expiresAtMs,
-    tenantId: row.owner.tenantId,
-    userId: row.owner.userId,
-    id: row.id,
-    position: row.position,
-    createdAtMs: row.createdAtMs,
-    readAtMs: row.readAtMs,
-    archivedAtMs: row.archivedAtMs,
-    snoozedUntilMs: row.snoozedUntilMs,
-    seen: row.position !== 0 && row.position <= seenPosition,
-    deliveries: row.deliveries,
-  };
 }
