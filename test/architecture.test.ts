@@ -9,7 +9,7 @@ const root = new URL('..', import.meta.url).pathname;
 const imports = new Map<string, string[]>();
 for (const folder of ['src', 'plugins', 'routes', 'drizzle'])
   for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
-    if (!file.endsWith('.ts')) continue;
+    if (!/\.[jt]s$/.test(file)) continue;
     const path = join(folder, file);
     const text = readFileSync(join(root, path), 'utf8');
     const found = [

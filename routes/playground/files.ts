@@ -14,10 +14,10 @@ export interface PageFile {
   readonly text: string;
 }
 
-/** Everything that the page is made of, by file name. */
+/** Everything that the page is made of, by its path in the page's folder. */
 export async function readPageFiles(): Promise<ReadonlyMap<string, PageFile>> {
   const files = new Map<string, PageFile>();
-  for (const name of await readdir(folder)) {
+  for (const name of await readdir(folder, { recursive: true })) {
     const type = types[extname(name)];
     if (type !== undefined) files.set(name, { type, text: await readFile(new URL(name, folder), 'utf8') });
   }

@@ -258,7 +258,7 @@ describe('the playground', () => {
       const page = await fetch(`${service.url.client}/`);
       assert.equal(page.status, status);
       await page.text();
-      for (const name of ['page.css', 'page.js', 'push-worker.js'])
+      for (const name of ['page.css', 'page.js', 'inbox/list.js', 'push-worker.js'])
         assert.equal((await fetch(`${service.url.client}/playground/${name}`)).status, status, name);
       const sent = await call(service.url.client, 'playground/notify', {
         tenantId: 'demo',
@@ -293,6 +293,7 @@ describe('the playground', () => {
     for (const [name, type] of [
       ['page.css', 'text/css; charset=utf-8'],
       ['page.js', 'text/javascript; charset=utf-8'],
+      ['inbox/list.js', 'text/javascript; charset=utf-8'],
       ['push-worker.js', 'text/javascript; charset=utf-8'],
     ] as const) {
       const { headers } = await fetch(`${url.client}/playground/${name}`);
@@ -303,7 +304,7 @@ describe('the playground', () => {
         name,
       );
     }
-    for (const path of ['page.html', 'nothing.js', '..%2findex.ts', '%2e%2e/index.ts'])
+    for (const path of ['page.html', 'nothing.js', 'inbox', 'inbox/', '..%2findex.ts', '%2e%2e/index.ts'])
       assert.equal((await fetch(`${url.client}/playground/${path}`)).status, 404, path);
   });
 

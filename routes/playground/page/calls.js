@@ -64,4 +64,17 @@ export async function ask(method, path, body, headers) {
 export const clientService = 'elloloop.notify.v1.NotificationClientService';
 export const inboxService = 'notify.v1.InboxService';
 
+/** The methods that the page calls, by what they do. */
+export const methods = {
+  notify: 'elloloop.notify.v1.NotificationInternalService/Notify',
+  list: `${clientService}/GetNotifications`,
+  read: `${clientService}/AckNotification`,
+  unread: `${inboxService}/MarkUnread`,
+  archive: `${inboxService}/Archive`,
+  unarchive: `${inboxService}/Unarchive`,
+  delete: `${inboxService}/DeleteNotification`,
+  readAll: `${inboxService}/MarkAllRead`,
+  hint: `${clientService}/AckDataChange`,
+};
+
 export const call = (method, body) => post(`/${method}`, body, { Authorization: `Bearer ${token}` });

@@ -9,6 +9,15 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Puts elements into a list in their order. What is at its place already is not touched, so that it keeps the focus. */
+export function arrange(list, elements) {
+  let next = list.firstElementChild;
+  for (const element of elements) {
+    if (element === next) next = next.nextElementSibling;
+    else list.insertBefore(element, next);
+  }
+}
+
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -21,6 +30,12 @@ export function int64(value) {
     return 0n;
   }
 }
+
+/** What somebody has typed into a field, without halves of characters. */
+export const entered = (id) => byId(id).value.toWellFormed();
+
+/** So much of a long text is shown at first, in UTF-16 units. */
+export const textShown = 600;
 
 export const shorten = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 

@@ -1,87 +1,9 @@
-import { call, clientService, describe, inboxService } from './calls.js';
-import { boot, byId, setText } from './dom.js';
-import { tenant, user } from './identity.js';
-import { announce, showNote } from './telling.js';
-
-const workerFile = 'playground/push-worker.js';
-
-// ---------------------------------------------------------------- what is kept for the next visit
-
-const storageKey = 'notify-playground-push';
-
-/** This browser's name among a user's devices, and who gets its messages now. */
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem(storageKey)) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-function keep(change) {
-  try {
-    localStorage.setItem(storageKey, JSON.stringify({ ...remembered(), ...change }));
-  } catch {
-    // it works without, until the page is closed
-  }
-}
-
-function deviceId() {
-  const known = remembered().deviceId;
-  if (known) return known;
-  const made = `playground-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
-  keep({ deviceId: made });
-  return made;
-}
-
-// ---------------------------------------------------------------- the browser's side
-
-/** Why there can be no push here; '' where there can. */
-function obstacle() {
-  if (!isSecureContext)
-    return `Browsers have web push at https: and on localhost only. Open http://localhost:${location.port} on the machine that runs notify.`;
-  if (!('serviceWorker' in navigator && 'PushManager' in window && 'Notification' in window))
-    return 'This browser has no web push. (Safari on a phone has it once the page is on the home screen.)';
-  if (Notification.permission === 'denied')
-    return 'This browser lets this page show no notifications: allow them in its settings for this site, and reload. A private window may never have them.';
-  return '';
-}
-
-/** The worker, once it can take messages. */
-async function startWorker() {
-  const registration = await navigator.serviceWorker.register(workerFile);
-  const worker = registration.installing ?? registration.waiting ?? registration.active;
-  if (worker.state !== 'activated')
-    await new Promise((resolve, reject) => {
-      worker.addEventListener('statechange', () => {
-        if (worker.state === 'activated') resolve();
-        if (worker.state === 'redundant') reject(new Error('the service worker was not installed'));
-      });
-    });
-  return registration;
-}
-
-async function currentSubscription() {
-  const registration = await navigator.serviceWorker.getRegistration(workerFile);
-  return (await registration?.pushManager.getSubscription()) ?? undefined;
-}
-
-const base64url = (buffer) =>
-  btoa(String.fromCharCode(...new Uint8Array(buffer)))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '');
-
-/** @param key the public VAPID key; a subscription to another one is worth nothing any more, and goes first */
-async function subscribeTo(key) {
-  const { pushManager } = await startWorker();
-  const old = await pushManager.getSubscription();
-  const oldKey = old?.options?.applicationServerKey;
-  if (oldKey && base64url(oldKey) !== key) await old.unsubscribe();
-  return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
-}
-
-// ---------------------------------------------------------------- the panel
+import { call, clientService, describe, inboxService } from '../calls.js';
+import { boot, byId, setText } from '../dom.js';
+import { tenant, user } from '../identity.js';
+import { announce, showNote } from '../telling.js';
+import { deviceId, keep, remembered } from './remembered.js';
+import { currentSubscription, obstacle, subscribeTo } from './subscription.js';
 
 function show(state, text, button) {
   const panel = byId('push');
