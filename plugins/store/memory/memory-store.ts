@@ -50,7 +50,8 @@ import type {
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { UserMap } from '../../../src/core/user-map.ts';
-import { afterReceipt, expiryLookMs, isKept, isSendable } from '../deliveries.ts';
+import { afterReceipt, expiryLookMs, isKept, isSendable, lostBy } from '../deliveries.ts';
+import { isRepeated } from '../losses.ts';
 import { noRecipient } from '../recipients.ts';
 import { DeadTable } from './dead-table.ts';
 import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
@@ -182,16 +183,30 @@ export class MemoryStore implements Store {
     return { deliveries, nextDueInMs };
   }
 
-  async renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]> {
+  async renewLeases(
+    lease: Lease,
+    held: readonly DeliveryRef[],
+    { goingOn } = { goingOn: false },
+  ): Promise<boolean[]> {
     this.#assertOpen();
     const until = BigInt(this.#clock.now() + lease.durationMs);
-    return held.map(({ deliveryId }) => this.#outbox.extend(lease.token, deliveryId, until));
+    return held.map(({ deliveryId }) => {
+      if (!this.#outbox.extend(lease.token, deliveryId, until)) return false;
+      return !(goingOn && this.#outbox.losses(deliveryId).length > 0);
+    });
   }
 
   async releaseLeases(token: string, held: readonly DeliveryRef[], afterMs = 0): Promise<void> {
     this.#assertOpen();
-    const dueAtMs = BigInt(this.#clock.now() + afterMs);
-    for (const { deliveryId } of held) this.#outbox.release(token, deliveryId, dueAtMs);
+    const nowMs = BigInt(this.#clock.now());
+    for (const ref of held) {
+      const [loss] = this.#outbox.release(token, ref.deliveryId, nowMs + BigInt(afterMs));
+      const delivery = loss && this.#inboxes.get(ref)?.delivery(ref.id, ref.deliveryId);
+      if (loss === undefined || delivery === undefined) continue;
+      const failed = { ...delivery, ...lostBy(loss) };
+      this.#inboxes.get(ref)?.replace(ref.id, failed);
+      this.#outbox.settle(failed, [], nowMs);
+    }
   }
 
   async recordOutcomes(outcomes: readonly Outcome[]): Promise<boolean[]> {
@@ -199,7 +214,8 @@ export class MemoryStore implements Store {
     // nothing expires before: what a stream took in time is recorded a moment later
     return outcomes.map((outcome) => {
       if (!this.#outbox.mayWrite(outcome)) return false;
-      const written = this.#inboxes.get(outcome)?.record(outcome);
+      const losses = this.#outbox.losses(outcome.deliveryId);
+      const written = this.#inboxes.get(outcome)?.record(outcome, losses);
       if (written === undefined) return false;
       this.#outbox.settle(written, outcome.attempts, outcome.atMs);
       return true;
@@ -215,10 +231,17 @@ export class MemoryStore implements Store {
       const inbox = this.#inboxes.get(ref);
       const before = inbox?.delivery(ref.id, deliveryId);
       if (inbox === undefined || before?.channel !== receipt.channel) return undefined;
-      const after = afterReceipt(before, receipt);
+      const known = { destination: before.destination };
+      if (isRepeated(this.#outbox.receipts(deliveryId), receipt)) return known;
+      const isUnderWay = this.#outbox.isLeased(deliveryId);
+      if (isUnderWay && before.status === 'pending' && receipt.kind === 'lost') {
+        this.#outbox.withhold(deliveryId, receipt);
+        return known;
+      }
+      const after = afterReceipt(before, receipt, isUnderWay);
       if (after !== before) inbox.replace(ref.id, after);
       if (isKept(before, after)) this.#outbox.receive(after, receipt, after.status !== before.status);
-      return { destination: before.destination };
+      return known;
     });
   }
 
