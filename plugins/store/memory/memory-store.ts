@@ -450,7 +450,8 @@ export class MemoryStore implements Store {
     if (inbox !== undefined && stored !== undefined) {
       const adopted = inbox.adopt(stored, row, nowMs, BigInt(nowMs + (lease?.durationMs ?? 0)));
       const attempt = this.#hand(stored, adopted, stored.isScheduled ? undefined : lease);
-      return { notification: inbox.show(stored), created: false, attempt, version: 0 };
+      const { appearsAtMs } = stored;
+      return { notification: inbox.show(stored), created: false, attempt, appearsAtMs, version: 0 };
     }
     const bytes = estimateRowBytes(row);
     const error = this.#makeRoom(inbox, bytes);
@@ -462,7 +463,8 @@ export class MemoryStore implements Store {
     const added = inbox.add(row, ++this.#sequence, bytes, dueAtMs);
     if (added.dueAtMs !== 0n) this.#scheduleItem(added);
     const attempt = this.#hand(added, added.deliveries, row.appearsAtMs === 0n ? lease : undefined);
-    return { notification: inbox.show(added), created: true, attempt, version: inbox.version };
+    const { appearsAtMs } = added;
+    return { notification: inbox.show(added), created: true, attempt, appearsAtMs, version: inbox.version };
   }
 
   /** Puts what can be sent into the outbox. @returns what the caller attempts, under its lease */
