@@ -121,8 +121,8 @@ function saidBy({ event, type, reason, sg_machine_open: isMachine }: Event): Sai
   }
 }
 
-/** Why SendGrid did not even try: the address is on a list of its, from earlier mails. */
+/** Why SendGrid did not even try: the address is on a list of its, from earlier mails. A header may be invalid too. */
 function deadByList(reason: string): Said['dead'] {
   if (/^spam reporting address/i.test(reason)) return 'complained';
-  return /^(bounced address|invalid)/i.test(reason) ? 'bounced' : undefined;
+  return /^(bounced address|invalid(?! smtpapi))/i.test(reason) ? 'bounced' : undefined;
 }

@@ -101,6 +101,8 @@ describe('receipts of SendGrid', () => {
     ['dropped', { reason: 'Bounced Address' }, 'FAILED', 'dropped', 'bounced'],
     ['dropped', { reason: 'Spam Reporting Address' }, 'FAILED', 'dropped', 'complained'],
     ['dropped', { reason: 'Unsubscribed Address' }, 'FAILED', 'dropped', undefined],
+    ['dropped', { reason: 'Invalid' }, 'FAILED', 'dropped', 'bounced'],
+    ['dropped', { reason: 'Invalid SMTPAPI header' }, 'FAILED', 'dropped', undefined],
   ];
   for (const [word, over, status, reason, dead] of cases)
     it(`say ${word} ${JSON.stringify(over)}: ${status} ${reason}, address ${dead ?? 'as it was'}`, async (t) => {
