@@ -173,12 +173,16 @@ export class MemoryStore implements Store {
 
   async claimDeliveries(claim: Claim): Promise<Claimed> {
     this.#assertOpen();
-    const { claimed, nextDueInMs } = this.#outbox.claim(claim, this.#clock.now());
+    const nowMs = this.#clock.now();
+    const leasedUntilMs = BigInt(nowMs + claim.lease.durationMs);
+    const { claimed, nextDueInMs } = this.#outbox.claim(claim, nowMs);
     const deliveries = claimed.flatMap(({ crashes, ...ref }) => {
       const inbox = this.#inboxes.get(ref);
       const row = inbox?.row(ref.id);
       if (inbox === undefined || row === undefined) return [];
-      return [{ notification: inbox.show(row), deliveryId: ref.deliveryId, crashes }];
+      const notification = inbox.show(row);
+      this.#change(ref, { dueAtMs: leasedUntilMs });
+      return [{ notification, deliveryId: ref.deliveryId, crashes }];
     });
     return { deliveries, nextDueInMs };
   }
@@ -189,23 +193,24 @@ export class MemoryStore implements Store {
     { goingOn } = { goingOn: false },
   ): Promise<boolean[]> {
     this.#assertOpen();
-    const until = BigInt(this.#clock.now() + lease.durationMs);
-    return held.map(({ deliveryId }) => {
-      if (!this.#outbox.extend(lease.token, deliveryId, until)) return false;
-      return !(goingOn && this.#outbox.losses(deliveryId).length > 0);
+    const dueAtMs = BigInt(this.#clock.now() + lease.durationMs);
+    return held.map((ref) => {
+      if (!this.#outbox.extend(lease.token, ref.deliveryId, dueAtMs)) return false;
+      this.#change(ref, { dueAtMs });
+      return !(goingOn && this.#outbox.losses(ref.deliveryId).length > 0);
     });
   }
 
   async releaseLeases(token: string, held: readonly DeliveryRef[], afterMs = 0): Promise<void> {
     this.#assertOpen();
     const nowMs = BigInt(this.#clock.now());
+    const dueAtMs = nowMs + BigInt(afterMs);
     for (const ref of held) {
-      const [loss] = this.#outbox.release(token, ref.deliveryId, nowMs + BigInt(afterMs));
-      const delivery = loss && this.#inboxes.get(ref)?.delivery(ref.id, ref.deliveryId);
-      if (loss === undefined || delivery === undefined) continue;
-      const failed = { ...delivery, ...lostBy(loss) };
-      this.#inboxes.get(ref)?.replace(ref.id, failed);
-      this.#outbox.settle(failed, [], nowMs);
+      if (!this.#outbox.extend(token, ref.deliveryId, dueAtMs)) continue;
+      const [loss] = this.#outbox.losses(ref.deliveryId);
+      const released = this.#change(ref, loss === undefined ? { dueAtMs } : lostBy(loss));
+      if (released !== undefined && loss !== undefined) this.#outbox.settle(released, [], nowMs);
+      else this.#outbox.free(ref.deliveryId);
     }
   }
 
@@ -465,6 +470,16 @@ export class MemoryStore implements Store {
     const attempt = this.#hand(added, added.deliveries, row.appearsAtMs === 0n ? lease : undefined);
     const { appearsAtMs } = added;
     return { notification: inbox.show(added), created: true, attempt, appearsAtMs, version: inbox.version };
+  }
+
+  /** @returns the delivery as it is then; undefined where there is none */
+  #change(ref: DeliveryRef, change: Partial<Delivery>): Delivery | undefined {
+    const inbox = this.#inboxes.get(ref);
+    const delivery = inbox?.delivery(ref.id, ref.deliveryId);
+    if (inbox === undefined || delivery === undefined) return undefined;
+    const changed = { ...delivery, ...change };
+    inbox.replace(ref.id, changed);
+    return changed;
   }
 
   /** Puts what can be sent into the outbox. @returns what the caller attempts, under its lease */

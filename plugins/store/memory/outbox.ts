@@ -172,13 +172,10 @@ export class MemoryOutbox {
     return true;
   }
 
-  /** Makes a held delivery due for anybody. @returns what was said of it meanwhile */
-  release(token: string, deliveryId: string, dueAtMs: bigint): readonly Loss[] {
-    if (!this.extend(token, deliveryId, dueAtMs)) return [];
-    const losses = this.losses(deliveryId);
+  /** Makes a held delivery anybody's. */
+  free(deliveryId: string): void {
     const entry = this.#entries.get(deliveryId);
     if (entry !== undefined) entry.leaseToken = undefined;
-    return losses;
   }
 
   /** Forgets everything. */
