@@ -65,7 +65,7 @@ export function storeConformance(
     outcomes(ground);
     outbox(ground);
     receipts(ground, options.runs ?? 50);
-    losses(ground);
+    losses(ground, options.runs ?? 50);
     items(ground);
     parallelCalls(ground);
     devices(ground);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import type { Attempt, Notification } from '../../../src/core/glossary.ts';
 import type { Lease } from '../../../src/core/outbox.ts';
 import type { Receipt } from '../../../src/core/receipts/receipt.ts';
@@ -7,7 +8,7 @@ import type { Ground } from './ground.ts';
 import { lost, receiving } from './receiving.ts';
 
 /** Receipts that say that a message is lost, of a delivery that may still be taken, or was, by another send. */
-export function losses(ground: Ground): void {
+export function losses(ground: Ground, runs: number): void {
   const { due, refOf, tell, stateOf, recordOf, logOf, settle, claim } = receiving(ground);
   const first = { ...lost, provider: 'first' } as const;
   const second = { ...lost, provider: 'second', reason: 'undelivered' } as const;
@@ -97,6 +98,41 @@ export function losses(ground: Ground): void {
       await settle(stored, { attempts: [timedOut(), took()], leaseToken: mine.token });
       const { status, reason } = await stateOf(stored);
       assert.deepEqual([status, reason], ['failed', 'undelivered']);
+    });
+
+    it('decides, among any others, as the outcome has it', async () => {
+      const provider = fc.constantFrom('first', 'second');
+      const id = fc.constantFrom('', 'm-1', 'm-2');
+      const said = fc.array(fc.record({ provider, providerMessageId: id }), { maxLength: 4 });
+      const ended = fc.record({
+        status: fc.constantFrom('delivered', 'pending', 'failed', 'suppressed'),
+        provider,
+        providerMessageId: id,
+      });
+      await fc.assert(
+        fc.asyncProperty(said, ended, fc.boolean(), async (list, outcome, isOneBatch) => {
+          const { status, providerMessageId } = outcome;
+          const { stored, mine } = await underWay();
+          const told = list.map((one, i) => ({ ...lost, ...one, reason: `reason-${i}` }));
+          if (isOneBatch) await tell(stored, ...told);
+          else for (const one of told) await tell(stored, one);
+          const attempts = [ground.attempt({ provider: outcome.provider })];
+          const over = { status, reason: 'outcome', attempts, providerMessageId, leaseToken: mine.token };
+          assert.deepEqual(await settle(stored, { ...over, dueAtMs: ground.now }), [true]);
+          const decides = told.find((one) => {
+            if (status !== 'delivered') return true;
+            const ids = new Set([one.providerMessageId, providerMessageId].filter((text) => text !== ''));
+            return one.provider === outcome.provider && ids.size < 2;
+          });
+          const after = await stateOf(stored);
+          const expected = decides ? ['failed', decides.reason] : [status, 'outcome'];
+          assert.deepEqual([after.status, after.reason], expected);
+          assert.equal(after.dueAtMs, after.status === 'pending' ? ground.now : 0n);
+          // what stays due would stand in the way of what others claim
+          await settle(stored, { status: 'failed' });
+        }),
+        { numRuns: runs },
+      );
     });
 
     it('counts for nothing once it has arrived', async () => {
