@@ -50,7 +50,8 @@ import type {
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { UserMap } from '../../../src/core/user-map.ts';
-import { afterReceipt, expiryLookMs, isKept, isSendable } from '../deliveries.ts';
+import { afterReceipt, expiryLookMs, isKept, isSendable, lostBy } from '../deliveries.ts';
+import { isRepeated } from '../losses.ts';
 import { noRecipient } from '../recipients.ts';
 import { DeadTable } from './dead-table.ts';
 import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
@@ -172,26 +173,45 @@ export class MemoryStore implements Store {
 
   async claimDeliveries(claim: Claim): Promise<Claimed> {
     this.#assertOpen();
-    const { claimed, nextDueInMs } = this.#outbox.claim(claim, this.#clock.now());
+    const nowMs = this.#clock.now();
+    const leasedUntilMs = BigInt(nowMs + claim.lease.durationMs);
+    const { claimed, nextDueInMs } = this.#outbox.claim(claim, nowMs);
     const deliveries = claimed.flatMap(({ crashes, ...ref }) => {
       const inbox = this.#inboxes.get(ref);
       const row = inbox?.row(ref.id);
       if (inbox === undefined || row === undefined) return [];
-      return [{ notification: inbox.show(row), deliveryId: ref.deliveryId, crashes }];
+      const notification = inbox.show(row);
+      this.#change(ref, { dueAtMs: leasedUntilMs });
+      return [{ notification, deliveryId: ref.deliveryId, crashes }];
     });
     return { deliveries, nextDueInMs };
   }
 
-  async renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]> {
+  async renewLeases(
+    lease: Lease,
+    held: readonly DeliveryRef[],
+    { goingOn } = { goingOn: false },
+  ): Promise<boolean[]> {
     this.#assertOpen();
-    const until = BigInt(this.#clock.now() + lease.durationMs);
-    return held.map(({ deliveryId }) => this.#outbox.extend(lease.token, deliveryId, until));
+    const dueAtMs = BigInt(this.#clock.now() + lease.durationMs);
+    return held.map((ref) => {
+      if (!this.#outbox.extend(lease.token, ref.deliveryId, dueAtMs)) return false;
+      this.#change(ref, { dueAtMs });
+      return !(goingOn && this.#outbox.losses(ref.deliveryId).length > 0);
+    });
   }
 
   async releaseLeases(token: string, held: readonly DeliveryRef[], afterMs = 0): Promise<void> {
     this.#assertOpen();
-    const dueAtMs = BigInt(this.#clock.now() + afterMs);
-    for (const { deliveryId } of held) this.#outbox.release(token, deliveryId, dueAtMs);
+    const nowMs = BigInt(this.#clock.now());
+    const dueAtMs = nowMs + BigInt(afterMs);
+    for (const ref of held) {
+      if (!this.#outbox.extend(token, ref.deliveryId, dueAtMs)) continue;
+      const [loss] = this.#outbox.losses(ref.deliveryId);
+      const released = this.#change(ref, loss === undefined ? { dueAtMs } : lostBy(loss));
+      if (released !== undefined && loss !== undefined) this.#outbox.settle(released, [], nowMs);
+      else this.#outbox.free(ref.deliveryId);
+    }
   }
 
   async recordOutcomes(outcomes: readonly Outcome[]): Promise<boolean[]> {
@@ -199,7 +219,8 @@ export class MemoryStore implements Store {
     // nothing expires before: what a stream took in time is recorded a moment later
     return outcomes.map((outcome) => {
       if (!this.#outbox.mayWrite(outcome)) return false;
-      const written = this.#inboxes.get(outcome)?.record(outcome);
+      const losses = this.#outbox.losses(outcome.deliveryId);
+      const written = this.#inboxes.get(outcome)?.record(outcome, losses);
       if (written === undefined) return false;
       this.#outbox.settle(written, outcome.attempts, outcome.atMs);
       return true;
@@ -215,10 +236,17 @@ export class MemoryStore implements Store {
       const inbox = this.#inboxes.get(ref);
       const before = inbox?.delivery(ref.id, deliveryId);
       if (inbox === undefined || before?.channel !== receipt.channel) return undefined;
-      const after = afterReceipt(before, receipt);
+      const known = { destination: before.destination };
+      if (isRepeated(this.#outbox.receipts(deliveryId), receipt)) return known;
+      const isUnderWay = this.#outbox.isLeased(deliveryId);
+      if (isUnderWay && before.status === 'pending' && receipt.kind === 'lost') {
+        this.#outbox.withhold(deliveryId, receipt);
+        return known;
+      }
+      const after = afterReceipt(before, receipt, isUnderWay);
       if (after !== before) inbox.replace(ref.id, after);
       if (isKept(before, after)) this.#outbox.receive(after, receipt, after.status !== before.status);
-      return { destination: before.destination };
+      return known;
     });
   }
 
@@ -427,7 +455,8 @@ export class MemoryStore implements Store {
     if (inbox !== undefined && stored !== undefined) {
       const adopted = inbox.adopt(stored, row, nowMs, BigInt(nowMs + (lease?.durationMs ?? 0)));
       const attempt = this.#hand(stored, adopted, stored.isScheduled ? undefined : lease);
-      return { notification: inbox.show(stored), created: false, attempt, version: 0 };
+      const { appearsAtMs } = stored;
+      return { notification: inbox.show(stored), created: false, attempt, appearsAtMs, version: 0 };
     }
     const bytes = estimateRowBytes(row);
     const error = this.#makeRoom(inbox, bytes);
@@ -439,7 +468,18 @@ export class MemoryStore implements Store {
     const added = inbox.add(row, ++this.#sequence, bytes, dueAtMs);
     if (added.dueAtMs !== 0n) this.#scheduleItem(added);
     const attempt = this.#hand(added, added.deliveries, row.appearsAtMs === 0n ? lease : undefined);
-    return { notification: inbox.show(added), created: true, attempt, version: inbox.version };
+    const { appearsAtMs } = added;
+    return { notification: inbox.show(added), created: true, attempt, appearsAtMs, version: inbox.version };
+  }
+
+  /** @returns the delivery as it is then; undefined where there is none */
+  #change(ref: DeliveryRef, change: Partial<Delivery>): Delivery | undefined {
+    const inbox = this.#inboxes.get(ref);
+    const delivery = inbox?.delivery(ref.id, ref.deliveryId);
+    if (inbox === undefined || delivery === undefined) return undefined;
+    const changed = { ...delivery, ...change };
+    inbox.replace(ref.id, changed);
+    return changed;
   }
 
   /** Puts what can be sent into the outbox. @returns what the caller attempts, under its lease */

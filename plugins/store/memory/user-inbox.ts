@@ -10,6 +10,7 @@ import {
   type SinceQuery,
 } from '../../../src/core/store.ts';
 import { adoptDestinations, afterOutcome, isVisible, itemDueAtMs, newDelivery } from '../deliveries.ts';
+import type { Loss } from '../losses.ts';
 import { estimateDestinationBytes, textUnits } from './estimate.ts';
 import { LazyHeap, LazyList } from './ordered.ts';
 import type { Room } from './room.ts';
@@ -185,11 +186,14 @@ export class UserInbox {
     return { changed, ids: typeof ids === 'number' ? [] : ids.length > namedIds ? undefined : ids };
   }
 
-  /** @returns the delivery as it is after the outcome; undefined where that changed nothing */
-  record(outcome: Outcome): Delivery | undefined {
+  /**
+   * @param losses as of afterOutcome
+   * @returns the delivery as it is after the outcome; undefined where that changed nothing
+   */
+  record(outcome: Outcome, losses: readonly Loss[]): Delivery | undefined {
     const before = this.delivery(outcome.id, outcome.deliveryId);
     if (before === undefined) return undefined;
-    const after = afterOutcome(before, outcome);
+    const after = afterOutcome(before, outcome, losses);
     if (after === before) return undefined;
     this.replace(outcome.id, after);
     return after;
