@@ -166,8 +166,10 @@ export const deliveries = notify.table(
     ackAtMs: ms('ack_at_ms'),
     openedAtMs: ms('opened_at_ms'),
     clickedAtMs: ms('clicked_at_ms'),
-    /** The receipts that changed something, as they came, as JSON: [ms, provider, kind, reason, detail]. */
+    /** The receipts that changed something, as they came, as JSON: [ms, provider, kind, reason, detail, the message's id where it is known]. */
     receiptLog: words('receipt_log').notNull().default([]),
+    /** Of these what waits for the outcome of the present lease, as JSON: [provider, message id, reason]. Null: nothing does. */
+    losses: words('losses'),
     createdAtMs: ms('created_at_ms').notNull(),
     updatedAtMs: ms('updated_at_ms').notNull(),
   },

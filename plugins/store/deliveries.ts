@@ -3,6 +3,7 @@ import type { Outcome } from '../../src/core/outbox.ts';
 import { type Receipt, statusOf } from '../../src/core/receipts/receipt.ts';
 import { mayMove, mayReceive } from '../../src/core/status.ts';
 import type { NewDelivery, NewNotification } from '../../src/core/store.ts';
+import { decisiveLoss, type Loss, mayBeOf } from './losses.ts';
 
 /**
  * A delivery as it is stored first.
@@ -83,32 +84,49 @@ export function adoptDestinations(
 /**
  * A delivery after an outcome: the same object where the outcome comes too late to count.
  * The token of an outcome that has one must be the delivery's.
+ * @param losses what receipts said of it while it was under way
  */
-export function afterOutcome(delivery: Delivery, outcome: Outcome): Delivery {
+export function afterOutcome(delivery: Delivery, outcome: Outcome, losses: readonly Loss[] = []): Delivery {
   const isRetry = outcome.status === 'pending' && delivery.status === 'pending';
   const moves = isRetry || mayMove(delivery.status, outcome.status);
   // a receipt was faster than the outcome of the attempt that holds the lease: that was made all the same
   if (!moves && outcome.leaseToken === undefined) return delivery;
-  const { status, reason } = moves ? outcome : delivery;
+  const loss = moves ? decisiveLoss(losses, outcome) : undefined;
+  const { status, reason } = moves ? (loss ? lostBy(loss) : outcome) : delivery;
+  const { provider = delivery.provider } = outcome.attempts.at(-1) ?? {};
   const reached = outcome.status === 'delivered' || outcome.status === 'acked';
   return {
     ...delivery,
     status,
     reason,
-    provider: outcome.attempts.at(-1)?.provider ?? delivery.provider,
+    provider,
     attempts: delivery.attempts + outcome.attempts.length,
-    providerMessageId: outcome.providerMessageId || delivery.providerMessageId,
+    providerMessageId:
+      outcome.providerMessageId ||
+      (isNewMessage(outcome, provider, delivery) ? '' : delivery.providerMessageId),
     deliveredAtMs: reached && delivery.deliveredAtMs === 0n ? outcome.atMs : delivery.deliveredAtMs,
     ackAtMs: moves && status === 'acked' ? outcome.atMs : delivery.ackAtMs,
     dueAtMs: status === 'pending' ? outcome.dueAtMs : 0n,
   };
 }
 
-/** A delivery after a receipt, see ReceiptLog: the same object where that says nothing new. */
-export function afterReceipt(delivery: Delivery, receipt: Receipt): Delivery {
+/** Whether an attempt made the id that is stored that of another message: this one's is not known. */
+const isNewMessage = ({ status, attempts }: Outcome, provider: string, delivery: Delivery): boolean =>
+  attempts.length > 0 && (status === 'delivered' || provider !== delivery.provider);
+
+/** What a loss makes of its delivery. */
+export const lostBy = ({ reason }: Pick<Loss, 'reason'>) =>
+  ({ status: 'failed', reason, dueAtMs: 0n }) as const;
+
+/**
+ * A delivery after a receipt that is no repeat, see ReceiptLog: the same object where that says nothing new.
+ * @param isUnderWay whether somebody holds a lease on it
+ */
+export function afterReceipt(delivery: Delivery, receipt: Receipt, isUnderWay: boolean): Delivery {
   const { kind, atMs } = receipt;
   const status = statusOf(receipt);
-  const moves = mayReceive(delivery.status, status, receipt.provider === delivery.provider);
+  const isTaken = mayBeOf(receipt, delivery);
+  const moves = mayReceive(delivery.status, status, { isTaken, isUnderWay });
   const after = {
     ...delivery,
     ...(moves && { status, reason: reasonAfter(delivery, receipt), dueAtMs: 0n }),

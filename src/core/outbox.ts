@@ -27,12 +27,18 @@ export interface Outbox {
 
   /**
    * Moves the end of leases that this token still holds.
+   * @param options.goingOn another provider is to be asked now: false also where a receipt says that the message is lost, see ReceiptLog
    * @returns for each, in order, whether it does
    */
-  renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]>;
+  renewLeases(
+    lease: Lease,
+    held: readonly DeliveryRef[],
+    options?: { readonly goingOn: boolean },
+  ): Promise<boolean[]>;
 
   /**
-   * Hands leases back unused: what this token still holds of them is due for anybody, and no crash is counted.
+   * Hands leases back unused: what this token still holds of them is due for anybody, and no crash is counted. What a receipt says is
+   * lost is failed by that.
    * @param afterMs in how long it is due, in milliseconds; 0: at once
    */
   releaseLeases(token: string, held: readonly DeliveryRef[], afterMs?: number): Promise<void>;
@@ -40,8 +46,9 @@ export interface Outbox {
   /**
    * Writes what became of deliveries, in order. An outcome that would move a status backwards, or that comes from a token
    * that has lost its lease, changes nothing: a late one is no error. Where a receipt was faster, the attempt of the token that still
-   * holds the lease is added to the log, and the status stays. Pending again keeps the new reason. Unknown deliveries
-   * are skipped. This changes neither version nor position, except that an item whose in-app delivery is suppressed leaves
+   * holds the lease is added to the log, and the status stays; a loss that waited for the outcome decides now, see ReceiptLog. Pending
+   * again keeps the new reason. Unknown deliveries are skipped. An id that a provider gave a message stays until another is taken, or
+   * another provider asked. This changes neither version nor position, except that an item whose in-app delivery is suppressed leaves
    * the inbox.
    * @returns for each, in order, whether it was written
    */

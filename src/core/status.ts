@@ -23,15 +23,17 @@ export function mayMove(from: DeliveryStatus, to: DeliveryStatus): boolean {
 /**
  * Whether a receipt may. A provider knows more than its answer told: what has arrived is acked whatever was thought of it before, what
  * it took may be lost on the way, and nothing undoes an arrival.
- * @param isOfSender whether it is of the provider that was asked last: what another one took before is not what the last one took
+ * @param message.isTaken where it is delivered: whether the receipt may be of the message that was taken. An earlier one, perhaps by
+ *   another provider, is not what was taken in the end
+ * @param message.isUnderWay where it is pending: whether another may be sent at the moment, whose outcome is waited for
  */
 export function mayReceive(
   from: DeliveryStatus,
   to: Extract<DeliveryStatus, 'acked' | 'failed'>,
-  isOfSender: boolean,
+  message: { readonly isTaken: boolean; readonly isUnderWay: boolean },
 ): boolean {
   if (to === 'acked') return from !== 'acked';
-  return from === 'pending' || (from === 'delivered' && isOfSender);
+  return from === 'pending' ? !message.isUnderWay : from === 'delivered' && message.isTaken;
 }
 
 /** The best of some statuses; pending for none. */

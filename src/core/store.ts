@@ -128,6 +128,8 @@ export interface StoredOutcome {
    * and those that took a destination. Without a lease there are none.
    */
   readonly attempt: readonly string[];
+  /** When an item that was stored for later appears; 0n: it has, or never will. */
+  readonly appearsAtMs: EpochMs;
   /** The inbox's version after the create, which an item that is not visible does not move; 0 where it was not new. */
   readonly version: number;
 }

@@ -14,6 +14,7 @@ import { isolation } from './store/isolation.ts';
 import { items } from './store/items.ts';
 import { lifecycle } from './store/lifecycle.ts';
 import { listing } from './store/listing.ts';
+import { losses } from './store/losses.ts';
 import { outbox } from './store/outbox.ts';
 import { outcomes } from './store/outcomes.ts';
 import { parallelCalls } from './store/parallel-calls.ts';
@@ -64,6 +65,7 @@ export function storeConformance(
     outcomes(ground);
     outbox(ground);
     receipts(ground, options.runs ?? 50);
+    losses(ground, options.runs ?? 50);
     items(ground);
     parallelCalls(ground);
     devices(ground);

@@ -56,9 +56,14 @@ export class TwilioReceipts implements ReceiptReader {
     if (of === undefined || kind === undefined) return [];
     const atMs = BigInt(this.#clock.now());
     const why = kind === 'lost' ? reasonOf(status, Number(form.ErrorCode)) : arrived;
-    return [{ ...of, channel: this.#channel, provider: 'twilio', kind, ...why, atMs }];
+    const sid = String(form.MessageSid ?? form.SmsSid ?? '');
+    const id = isSid.test(sid) ? { providerMessageId: sid } : {};
+    return [{ ...of, channel: this.#channel, provider: 'twilio', ...id, kind, ...why, atMs }];
   }
 }
+
+/** A message's id, as the answer to its request has it too (www.twilio.com/docs/glossary/what-is-a-sid). */
+const isSid = /^(SM|MM)[0-9a-f]{32}$/i;
 
 /** By the message's status; the others are steps on the way. */
 const kinds: ReadonlyMap<string, ReceiptKind> = new Map([

@@ -28,7 +28,8 @@ export function createRow(
   if (inbox !== undefined && stored !== undefined) {
     const adopted = adopt(inbox, stored, row, nowMs, leaseEndMs);
     const attempt = hand(tables, stored, adopted, stored.isScheduled ? undefined : lease);
-    return { notification: inbox.show(stored), created: false, attempt, version: 0 };
+    const { appearsAtMs } = stored;
+    return { notification: inbox.show(stored), created: false, attempt, appearsAtMs, version: 0 };
   }
   const bytes = estimateRowBytes(row);
   const error = makeRoom(tables, inbox, bytes, rowsPerUser);
@@ -37,7 +38,8 @@ export function createRow(
   const added = inbox.add(row, tables.nextSequence(), bytes, row.appearsAtMs || leaseEndMs);
   if (added.dueAtMs !== 0n) tables.schedule(added);
   const attempt = hand(tables, added, added.deliveries, row.appearsAtMs === 0n ? lease : undefined);
-  return { notification: inbox.show(added), created: true, attempt, version: inbox.version };
+  const { appearsAtMs } = added;
+  return { notification: inbox.show(added), created: true, attempt, appearsAtMs, version: inbox.version };
 }
 
 /**

@@ -54,7 +54,8 @@ import { createRow } from './create.ts';
 import { findDelivery, pageOfDeliveries } from './delivery-log.ts';
 import { eraseUser } from './erase.ts';
 import { changedInboxes, listItems } from './listing.ts';
-import { recordOutcome, recordReceipt } from './outcomes.ts';
+import { recordOutcome } from './outcomes.ts';
+import { recordReceipt } from './receipts.ts';
 import { retryDeliveries } from './retry.ts';
 import { itemsSince } from './streaming.ts';
 import { Tables } from './tables.ts';
@@ -138,8 +139,12 @@ export class MemoryStore implements Store {
     return claimDeliveries(this.#tables, claim);
   }
 
-  async renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]> {
-    return renewLeases(this.#tables, lease, held);
+  async renewLeases(
+    lease: Lease,
+    held: readonly DeliveryRef[],
+    options = { goingOn: false },
+  ): Promise<boolean[]> {
+    return renewLeases(this.#tables, lease, held, options);
   }
 
   async releaseLeases(token: string, held: readonly DeliveryRef[], afterMs = 0): Promise<void> {

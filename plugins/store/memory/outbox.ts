@@ -1,6 +1,7 @@
 import type { Attempt, Channel, Delivery } from '../../../src/core/glossary.ts';
 import type { Claim, DeliveryRef, Outcome } from '../../../src/core/outbox.ts';
 import type { KeptReceipt } from '../../../src/core/receipts/receipt.ts';
+import type { Loss } from '../losses.ts';
 import { DueTimes } from './due.ts';
 
 /** What the outbox knows of a delivery beside what its notification shows. */
@@ -13,6 +14,8 @@ interface Entry extends DeliveryRef {
   settledAtMs: bigint;
   readonly log: Attempt[];
   readonly receipts: KeptReceipt[];
+  /** Said under the present lease, and waiting for its outcome. */
+  losses: readonly Loss[];
 }
 
 /** Those that crashed their holder twice are leased one at a time. */
@@ -42,6 +45,7 @@ export class MemoryOutbox {
         settledAtMs: 0n,
         log: [],
         receipts: [],
+        losses: [],
       };
       this.#entries.set(delivery.id, entry);
     }
@@ -69,6 +73,11 @@ export class MemoryOutbox {
     return [...(this.#entries.get(deliveryId)?.receipts ?? [])];
   }
 
+  /** What waits for the outcome of the present lease. */
+  losses(deliveryId: string): readonly Loss[] {
+    return this.#entries.get(deliveryId)?.losses ?? [];
+  }
+
   isLeased(deliveryId: string): boolean {
     return this.#entries.get(deliveryId)?.leaseToken !== undefined;
   }
@@ -85,6 +94,7 @@ export class MemoryOutbox {
     entry.log.push(...attempts);
     entry.crashes = 0;
     entry.leaseToken = undefined;
+    entry.losses = [];
     entry.settledAtMs = atMs;
     this.#setDue(entry, delivery.dueAtMs);
   }
@@ -96,10 +106,17 @@ export class MemoryOutbox {
   receive(delivery: Delivery, receipt: KeptReceipt, moved: boolean): void {
     const entry = this.#entries.get(delivery.id);
     if (entry === undefined) return;
-    const { atMs, provider, kind, reason, detail } = receipt;
-    entry.receipts.push({ atMs, provider, kind, reason, detail });
-    if (moved) entry.settledAtMs = atMs;
+    keep(entry, receipt);
+    if (moved) entry.settledAtMs = receipt.atMs;
     this.#setDue(entry, delivery.dueAtMs);
+  }
+
+  /** A receipt of a loss waits for the outcome of the present lease. */
+  withhold(deliveryId: string, receipt: KeptReceipt): void {
+    const entry = this.#entries.get(deliveryId);
+    if (entry === undefined) return;
+    keep(entry, receipt);
+    entry.losses = [...entry.losses, receipt];
   }
 
   /** When its last outcome was written; 0n: there is none. */
@@ -136,6 +153,7 @@ export class MemoryOutbox {
           if (crashes >= suspectAfter) mayTakeSuspect = false;
           entry.crashes = crashes;
           entry.leaseToken = lease.token;
+          entry.losses = [];
           this.#setDue(entry, leaseEndMs);
           claimed.push(entry);
           left -= 1;
@@ -154,9 +172,8 @@ export class MemoryOutbox {
     return true;
   }
 
-  /** Makes a held delivery due for anybody. */
-  release(token: string, deliveryId: string, dueAtMs: bigint): void {
-    if (!this.extend(token, deliveryId, dueAtMs)) return;
+  /** Makes a held delivery anybody's. */
+  free(deliveryId: string): void {
     const entry = this.#entries.get(deliveryId);
     if (entry !== undefined) entry.leaseToken = undefined;
   }
@@ -187,6 +204,15 @@ export class MemoryOutbox {
       }
     return next;
   }
+}
+
+/** Adds a receipt to the log, without what its delivery is known by. */
+function keep(
+  entry: Entry,
+  { atMs, provider, providerMessageId = '', kind, reason, detail }: KeptReceipt,
+): void {
+  const id = providerMessageId === '' ? {} : { providerMessageId };
+  entry.receipts.push({ atMs, provider, ...id, kind, reason, detail });
 }
 
 const firstDue = (due: DueTimes<Entry>): bigint => due.first()?.dueAtMs ?? 0n;

@@ -1,7 +1,7 @@
 import type { Delivery } from '../../../src/core/glossary.ts';
 import type { Retry } from '../../../src/core/outbox.ts';
 import type { MemoryOutbox } from './outbox.ts';
-import { replaceDelivery } from './outcomes.ts';
+import { replaceDelivery } from './row-deliveries.ts';
 import type { Tables } from './tables.ts';
 
 /** Makes deliveries due again that have failed for good, see Outbox.retryDeliveries. @returns how many */

@@ -104,6 +104,11 @@ export class Row {
     return this.isWaiting && this.snoozedUntilMs === 0n;
   }
 
+  /** As of StoredOutcome. */
+  get appearsAtMs(): EpochMs {
+    return this.isScheduled ? this.dueAtMs : 0n;
+  }
+
   /** Whether its user may name it: listed, or snoozed. */
   get named(): boolean {
     return (

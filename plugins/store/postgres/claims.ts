@@ -51,7 +51,7 @@ WITH picked AS MATERIALIZED (
 ), chosen AS (
   SELECT p.*, row_number() OVER (PARTITION BY p.crashes >= ${suspectAfter}) AS place FROM picked p
 ), leased AS (
-  UPDATE notify.deliveries d SET lease_token = $6, due_at_ms = $7, crashes = c.crashes
+  UPDATE notify.deliveries d SET lease_token = $6, due_at_ms = $7, crashes = c.crashes, losses = NULL
   FROM chosen c
   WHERE d.tenant_id = c.tenant_id AND d.item_id = c.item_id AND d.id = c.id
     AND (c.crashes < ${suspectAfter} OR $8::boolean AND c.place = 1)
@@ -68,12 +68,20 @@ const holds = `d.tenant_id = r.tenant_id AND d.item_id = r.item_id AND d.id = r.
 
 const renew: Statement = {
   name: 'renew',
-  text: `UPDATE notify.deliveries d SET due_at_ms = $5 FROM ${given} WHERE ${holds} RETURNING d.id`,
+  text: `UPDATE notify.deliveries d SET due_at_ms = $5 FROM ${given} WHERE ${holds}
+RETURNING d.id, d.losses IS NOT NULL AS is_lost`,
 };
 
 const release: Statement = {
   name: 'release',
-  text: `UPDATE notify.deliveries d SET due_at_ms = $5, lease_token = NULL FROM ${given} WHERE ${holds}`,
+  text: `
+UPDATE notify.deliveries d SET
+  status = CASE WHEN d.losses IS NULL THEN d.status ELSE 'failed' END,
+  reason = CASE WHEN d.losses IS NULL THEN d.reason ELSE d.losses[1]::json ->> 2 END,
+  due_at_ms = CASE WHEN d.losses IS NULL THEN $5::bigint END,
+  updated_at_ms = CASE WHEN d.losses IS NULL THEN d.updated_at_ms ELSE $6 END,
+  lease_token = NULL, losses = NULL
+FROM ${given} WHERE ${holds}`,
 };
 
 /** A tenant's channel that has something due. */
@@ -122,16 +130,17 @@ export class Claims {
   }
 
   /** See Outbox. */
-  async renew(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]> {
+  async renew(lease: Lease, held: readonly DeliveryRef[], goingOn: boolean): Promise<boolean[]> {
     const until = this.#clock.now() + lease.durationMs;
     const rows = await this.#db.write(renew, [...keysOf(held), lease.token, until]);
-    const still = new Set(rows.map(({ id }) => id));
+    const still = new Set(rows.filter((row) => !(goingOn && row.is_lost === 't')).map(({ id }) => id));
     return held.map(({ deliveryId }) => still.has(deliveryId));
   }
 
   /** See Outbox. */
   async release(token: string, held: readonly DeliveryRef[], afterMs: number): Promise<void> {
-    await this.#db.write(release, [...keysOf(held), token, this.#clock.now() + afterMs]);
+    const nowMs = this.#clock.now();
+    await this.#db.write(release, [...keysOf(held), token, nowMs + afterMs, nowMs]);
   }
 
   async #look(): Promise<Pair[]> {

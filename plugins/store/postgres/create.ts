@@ -1,7 +1,7 @@
 import type { Notification } from '../../../src/core/glossary.ts';
 import type { CreateOutcome, NewNotification } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
-import { isSendable, isVisible, newDelivery } from '../deliveries.ts';
+import { isSendable, isVisible, itemDueAtMs, newDelivery } from '../deliveries.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { countItemsIn, type Incoming, lockUsers } from './counters.ts';
 import type { Database } from './database.ts';
@@ -251,5 +251,6 @@ function created({ row, lease, dueAtMs }: Draft, step: number, before: Counters)
     deliveries,
   };
   const attempt = lease === undefined ? [] : deliveries.filter(isSendable).map(({ id }) => id);
-  return { notification, created: true, attempt, version: before.version + step };
+  const appearsAtMs = row.appearsAtMs === 0n ? 0n : itemDueAtMs(row);
+  return { notification, created: true, attempt, appearsAtMs, version: before.version + step };
 }

@@ -17,6 +17,15 @@ const moves = (status: string) => `(${status} = 'pending' OR ${status} = 'delive
 /** Where a receipt was faster, the attempt of whoever holds the lease is still added; the status stays. */
 const unlessReceived = (outcome: string, column: string) =>
   `CASE WHEN ${moves('d.status')} THEN ${outcome} ELSE ${column} END`;
+/** As decisiveLoss has it (losses.ts). */
+const decisive = `(
+  SELECT l.entry::json FROM unnest(d.losses) WITH ORDINALITY AS l (entry, place)
+  WHERE o.status <> 'delivered'
+    OR l.entry::json ->> 0 = o.provider AND (o.message_id = '' OR l.entry::json ->> 1 IN ('', o.message_id))
+  ORDER BY l.place LIMIT 1)`;
+/** What an outcome makes of a column, unless a loss decides. */
+const unlessLost = (outcome: string, loss: string) =>
+  `CASE WHEN d.losses IS NULL OR ${decisive} IS NULL THEN ${outcome} ELSE ${loss} END`;
 const taken = (column: string) =>
   `CASE WHEN o.status IN ('delivered', 'acked') THEN coalesce(${column}, o.at_ms) ELSE ${column} END`;
 
@@ -42,15 +51,17 @@ const writeOthers: Statement = {
   name: 'outcomes',
   text: `
 UPDATE notify.deliveries d SET
-  status = ${unlessReceived('o.status', 'd.status')},
-  reason = ${unlessReceived('o.reason', 'd.reason')},
+  status = ${unlessReceived(unlessLost('o.status', "'failed'"), 'd.status')},
+  reason = ${unlessReceived(unlessLost('o.reason', `${decisive} ->> 2`), 'd.reason')},
   attempts = d.attempts + coalesce(cardinality(string_to_array(o.attempts, E'\\n')), 0),
   attempt_log = d.attempt_log || string_to_array(o.attempts, E'\\n'),
   provider = coalesce(o.provider, d.provider),
-  due_at_ms = CASE WHEN d.status = 'pending' AND o.status = 'pending' THEN o.due_at_ms END,
+  due_at_ms = CASE WHEN d.status = 'pending' AND o.status = 'pending' AND d.losses IS NULL THEN o.due_at_ms END,
   lease_token = NULL,
+  losses = NULL,
   crashes = 0,
-  provider_message_id = coalesce(nullif(o.message_id, ''), d.provider_message_id),
+  provider_message_id = CASE WHEN o.message_id = '' AND (o.provider IS NULL OR o.provider = d.provider AND o.status <> 'delivered')
+    THEN d.provider_message_id ELSE o.message_id END,
   delivered_at_ms = ${taken('d.delivered_at_ms')},
   ack_at_ms = CASE WHEN o.status = 'acked' THEN ${unlessReceived('o.at_ms', 'd.ack_at_ms')} ELSE d.ack_at_ms END,
   updated_at_ms = ${unlessReceived('o.at_ms', 'd.updated_at_ms')}

@@ -165,8 +165,12 @@ export class PostgresStore implements Store {
     return this.#safe(this.#claims.claim(claim));
   }
 
-  async renewLeases(lease: Lease, held: readonly DeliveryRef[]): Promise<boolean[]> {
-    return this.#safe(this.#claims.renew(lease, held));
+  async renewLeases(
+    lease: Lease,
+    held: readonly DeliveryRef[],
+    { goingOn } = { goingOn: false },
+  ): Promise<boolean[]> {
+    return this.#safe(this.#claims.renew(lease, held, goingOn));
   }
 
   async releaseLeases(token: string, held: readonly DeliveryRef[], afterMs = 0): Promise<void> {

@@ -12,16 +12,24 @@ import { inRounds } from './rounds.ts';
 import type { Statement, Value } from './statement.ts';
 
 const given = `unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-  $10::int[], $11::text[]) AS r (tenant_id, item_id, id, channel, kind, status, reason, at_ms, entry, place, provider)`;
+  $10::int[], $11::text[], $12::text[], $13::text[])
+  AS r (tenant_id, item_id, id, channel, kind, status, reason, at_ms, entry, place, provider, message_id, told)`;
 const isMeant = `d.tenant_id = r.tenant_id AND d.item_id = r.item_id AND d.id = r.id AND d.channel = r.channel`;
 
+/** As isRepeated has it (losses.ts), of a loss. */
+const isNew = `NOT EXISTS (
+  SELECT FROM unnest(d.receipt_log) AS l (entry)
+  WHERE l.entry = r.entry OR l.entry LIKE r.told)`;
+const mayBeTaken = `d.provider = r.provider AND (r.message_id = '' OR d.provider_message_id IN ('', r.message_id))`;
 /** As mayReceive has it (status.ts). */
-const moves = `(CASE r.status WHEN 'acked' THEN d.status <> 'acked'
-  ELSE d.status = 'pending' OR d.status = 'delivered' AND d.provider = r.provider END)`;
+const moves = `(CASE r.status WHEN 'acked' THEN d.status <> 'acked' ELSE
+  (d.status = 'pending' AND d.lease_token IS NULL OR d.status = 'delivered' AND ${mayBeTaken}) AND ${isNew} END)`;
+/** A loss under a lease waits for its outcome. */
+const waits = `(r.status = 'failed' AND d.status = 'pending' AND d.lease_token IS NOT NULL AND ${isNew})`;
 /** Of a time that receipts of some kind tell: whether this one is the first of it, and whether it is earlier. */
 const isFirst = (kind: string, column: string) => `(r.kind = '${kind}' AND ${column} IS NULL)`;
 const isEarlier = (kinds: string, column: string) => `(${kinds} AND r.at_ms < ${column})`;
-const keeps = `(${moves} OR ${isFirst('opened', 'd.opened_at_ms')} OR ${isFirst('clicked', 'd.clicked_at_ms')})`;
+const keeps = `(${moves} OR ${waits} OR ${isFirst('opened', 'd.opened_at_ms')} OR ${isFirst('clicked', 'd.clicked_at_ms')})`;
 const ofKind = (kind: string, column: string) =>
   `CASE WHEN r.kind = '${kind}' THEN least(${column}, r.at_ms) ELSE ${column} END`;
 
@@ -41,6 +49,7 @@ WITH known AS (
     opened_at_ms = ${ofKind('opened', 'd.opened_at_ms')},
     clicked_at_ms = ${ofKind('clicked', 'd.clicked_at_ms')},
     receipt_log = CASE WHEN ${keeps} THEN d.receipt_log || r.entry ELSE d.receipt_log END,
+    losses = CASE WHEN ${waits} THEN d.losses || json_build_array(r.provider, r.message_id, r.reason)::text ELSE d.losses END,
     updated_at_ms = CASE WHEN ${moves} THEN r.at_ms ELSE d.updated_at_ms END
   FROM ${given}
   WHERE ${isMeant} AND (${keeps} OR ${isEarlier("r.status = 'acked'", 'd.ack_at_ms')}
@@ -74,19 +83,40 @@ const valuesOf = (receipts: readonly (Receipt & { readonly place: number })[]): 
   textArray(receipts.map(receiptText)),
   plainArray(receipts.map(({ place }) => place)),
   textArray(receipts.map(({ provider }) => provider)),
+  textArray(receipts.map(({ providerMessageId = '' }) => providerMessageId)),
+  textArray(receipts.map(toldText)),
 ];
 
 /** How a receipt is kept, see receipt_log in drizzle/schema.ts. */
-const receiptText = ({ atMs, provider, kind, reason, detail }: KeptReceipt): string =>
-  JSON.stringify([Number(atMs), provider, kind, reason, detail]);
+const receiptText = ({ atMs, provider, kind, reason, detail, providerMessageId = '' }: KeptReceipt): string =>
+  JSON.stringify([
+    Number(atMs),
+    provider,
+    kind,
+    reason,
+    detail,
+    ...(providerMessageId === '' ? [] : [providerMessageId]),
+  ]);
+
+/**
+ * What LIKE finds another loss of the message by, in how a receipt is kept: whatever time, reason and words that one has. Undefined: it
+ * names no message. Inside a text of JSON no quote stands bare, so that no text looks like this.
+ */
+function toldText({ provider, providerMessageId = '', kind }: KeptReceipt): string | undefined {
+  if (providerMessageId === '') return undefined;
+  const literal = (text: string) => JSON.stringify(text).replaceAll(/[\\%_]/g, '\\$&');
+  return `%,${literal(provider)},${literal(kind)},%,${literal(providerMessageId)}]`;
+}
 
 export function toReceipt(text: string): KeptReceipt {
-  const [atMs, provider, kind, reason, detail] = JSON.parse(text) as [
+  const [atMs, provider, kind, reason, detail, providerMessageId = ''] = JSON.parse(text) as [
     number,
     string,
     ReceiptKind,
     string,
     string,
+    string?,
   ];
-  return { atMs: BigInt(atMs), provider, kind, reason, detail };
+  const id = providerMessageId === '' ? {} : { providerMessageId };
+  return { atMs: BigInt(atMs), provider, ...id, kind, reason, detail };
 }

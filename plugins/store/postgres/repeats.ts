@@ -81,6 +81,7 @@ export async function answerRepeats(
       notification,
       created: false,
       attempt: leaseToken === undefined ? [] : taken.filter(isSendable).map(({ id }) => id),
+      appearsAtMs,
       version: 0,
     };
   }

@@ -14,7 +14,7 @@ WITH failed AS MATERIALIZED (
   FROM notify.deliveries d
   WHERE d.tenant_id = $1 AND d.status = 'failed' AND d.destination <> '' AND d.provider <> '' AND ${condition}
 ), done AS (
-  UPDATE notify.deliveries d SET status = 'pending', reason = '', crashes = 0, lease_token = NULL,
+  UPDATE notify.deliveries d SET status = 'pending', reason = '', crashes = 0, lease_token = NULL, losses = NULL,
     due_at_ms = $2::bigint + f.after_ms, first_due_at_ms = $2::bigint + f.after_ms,
     updated_at_ms = $2
   FROM failed f WHERE d.tenant_id = $1 AND d.item_id = f.item_id AND d.id = f.id AND d.status = 'failed'

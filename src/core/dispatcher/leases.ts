@@ -129,11 +129,13 @@ export class Leases {
   }
 
   /**
-   * Asks the store whether a delivery is still to be sent: a receipt may have settled it, or its user been erased, while a provider was
-   * asked. Where the store cannot be asked, it is.
+   * Asks the store whether a delivery is still to be sent by another provider: a receipt may have settled it, or said that it is lost, or
+   * its user been erased, while one was asked. Where the store cannot be asked, it is.
    */
   async isStillWanted(held: Held): Promise<boolean> {
-    const still = await this.#outbox.renewLeases(this.lease, [refOf(held.job)]).catch(() => [true]);
+    const still = await this.#outbox
+      .renewLeases(this.lease, [refOf(held.job)], { goingOn: true })
+      .catch(() => [true]);
     if (still[0] !== true) held.isLost = true;
     return this.holds(held);
   }

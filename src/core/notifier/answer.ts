@@ -1,5 +1,5 @@
 import type { Channel, Delivery, Notification } from '../glossary.ts';
-import { bestStatus, inAppOf } from '../status.ts';
+import { bestStatus } from '../status.ts';
 import type { StoredOutcome } from '../store.ts';
 import type { NotifyAnswer, NotifyCommand, NotifyResult } from './command.ts';
 import type { Fresh } from './fresh.ts';
@@ -8,11 +8,11 @@ import type { Fresh } from './fresh.ts';
 export function answer(
   stored: readonly StoredOutcome[],
   fresh: Fresh,
-  { returnResults, sendAtMs }: Pick<NotifyCommand, 'returnResults' | 'sendAtMs'>,
+  { returnResults }: Pick<NotifyCommand, 'returnResults'>,
 ): NotifyAnswer {
   const counts = { delivered: 0, pending: 0, failed: 0, suppressed: 0 };
   const results: NotifyResult[] = [];
-  for (const { notification, created } of stored)
+  for (const { notification, created, appearsAtMs } of stored)
     for (const { channel, status, reason, dueAtMs } of bestByChannel(notification, fresh)) {
       counts[status === 'acked' ? 'delivered' : status] += 1;
       if (returnResults)
@@ -24,15 +24,12 @@ export function answer(
           reason,
           created,
           // a scheduled item's in-app delivery is due when the item appears
-          dueAtMs: channel === 'in_app' && created && isScheduled(notification) ? sendAtMs : dueAtMs,
+          dueAtMs: channel === 'in_app' && status === 'pending' ? appearsAtMs : dueAtMs,
         });
     }
   const { delivered, pending, failed, suppressed } = counts;
   return { delivered, pending, failed, suppressed, results };
 }
-
-const isScheduled = ({ position, deliveries }: Notification): boolean =>
-  position === 0 && inAppOf(deliveries)?.status === 'pending';
 
 /** What an answer tells of a delivery. */
 type Best = Pick<Delivery, 'channel' | 'status' | 'reason' | 'dueAtMs'>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Notification, UserKey } from '../../../src/core/glossary.ts';
-import { at, deliveryOf, type Ground, isNotFound, parallel } from './ground.ts';
+import { at, type Draft, deliveryOf, type Ground, isNotFound, parallel } from './ground.ts';
 
 /** Items that appear later, come back, expire, or are cancelled. */
 export function items(ground: Ground): void {
@@ -116,6 +116,32 @@ export function items(ground: Ground): void {
       );
       assert.deepEqual([repeat.created, repeat.attempt], [false, []]);
       assert.deepEqual(repeat.notification, notification);
+    });
+
+    it('says when it appears, to a repeat as to the first call, until it has or never will', async () => {
+      const owner = ground.user();
+      const appearsAtMs = later(2_000);
+      const asked = (key: string, draft: Draft = {}) =>
+        ground.createOne(ground.draft(owner, { key, ...draft }));
+      assert.equal((await asked('now')).appearsAtMs, 0n);
+      assert.equal((await asked('now')).appearsAtMs, 0n);
+      for (const key of ['shown', 'cancelled'])
+        assert.equal((await asked(key, { appearsAtMs })).appearsAtMs, appearsAtMs);
+      const [first, again] = await ground.create(
+        ground.draft(owner, { key: 'both', appearsAtMs, deliveries: [ground.email()] }),
+        ground.draft(owner, { key: 'both', appearsAtMs: later(9_000) }),
+      );
+      assert.deepEqual([first?.appearsAtMs, again?.appearsAtMs], [appearsAtMs, appearsAtMs]);
+      assert.equal((await asked('shown', { appearsAtMs: later(9_000) })).appearsAtMs, appearsAtMs);
+      assert.equal((await asked('shown')).appearsAtMs, appearsAtMs, 'also one that names no time');
+      await cancel(owner, 'cancelled');
+      assert.equal((await asked('cancelled', { appearsAtMs })).appearsAtMs, 0n);
+      await ground.ambient.clock.advance(2_000);
+      await advance(owner);
+      assert.equal((await asked('shown', { appearsAtMs })).appearsAtMs, 0n);
+      const { notification } = await asked('shown');
+      await ground.change(owner, { kind: 'snooze', id: notification.id, untilMs: later(5_000) });
+      assert.equal((await asked('shown')).appearsAtMs, 0n, 'it comes back, which is another thing');
     });
 
     it('never appears when it has expired by then', async () => {

@@ -245,6 +245,24 @@ export function outbox(ground: Ground): void {
       assert.deepEqual(await ground.store.renewLeases(mine, [refOf(lost), refOf(kept)]), [false, true]);
     });
 
+    it('shows until when an attempt may be under way, and when it is due otherwise', async () => {
+      const stored = await due();
+      const mine = ground.lease(5_000);
+      const [claimed] = await claim(mine);
+      assert.ok(claimed);
+      const shown = async (): Promise<bigint> => (await stateOf(stored)).dueAtMs - ground.now;
+      assert.equal(await shown(), 5_000n);
+      await ground.ambient.clock.advance(1_000);
+      assert.equal(await shown(), 4_000n);
+      await ground.store.renewLeases(mine, [refOf(claimed)]);
+      assert.equal(await shown(), 5_000n);
+      await ground.store.renewLeases(ground.lease(9_000), [refOf(claimed)]);
+      await ground.store.releaseLeases(ground.lease().token, [refOf(claimed)]);
+      assert.equal(await shown(), 5_000n, 'nobody else has a say');
+      await ground.store.releaseLeases(mine.token, [refOf(claimed)], 700);
+      assert.equal(await shown(), 700n);
+    });
+
     it('gives back a released lease at once, and counts no crash', async () => {
       await due();
       const mine = ground.lease();

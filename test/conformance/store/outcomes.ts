@@ -95,6 +95,29 @@ export function outcomes(ground: Ground): void {
       );
     });
 
+    it('shows no provider’s message id beside another, nor that of an earlier message', async () => {
+      const owner = ground.user();
+      for (const [over, shown] of [
+        [{ status: 'pending' }, ['first', 'm-1']],
+        [{ status: 'delivered' }, ['first', '']],
+        [{ status: 'delivered', providerMessageId: 'm-2' }, ['first', 'm-2']],
+        [{ status: 'failed', attempts: [] }, ['first', 'm-1']],
+        [{ status: 'pending', attempts: [ground.attempt({ provider: 'second' })] }, ['second', '']],
+        [{ status: 'delivered', attempts: [ground.attempt({ provider: 'second' })] }, ['second', '']],
+      ] as const) {
+        const added = await ground.add(owner, { deliveries: [ground.email({ provider: 'first' })] });
+        const attempts = [ground.attempt({ provider: 'first' })];
+        const failed = { status: 'pending', reason: '', attempts, providerMessageId: 'm-1' } as const;
+        await ground.store.recordOutcomes([ground.outcome(added, 'email', failed)]);
+        await ground.store.recordOutcomes([ground.outcome(added, 'email', { attempts, ...over })]);
+        const { provider, providerMessageId } = deliveryOf(
+          await ground.store.getNotification(owner, added.id),
+          'email',
+        );
+        assert.deepEqual([provider, providerMessageId], shown, JSON.stringify(over.status));
+      }
+    });
+
     it('writes one delivery without touching the others of the item', async () => {
       const owner = ground.user();
       const phone = ground.email({ channel: 'mobile_push', destination: 'phone', provider: 'fcm' });

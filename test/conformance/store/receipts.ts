@@ -1,61 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Delivery, DeliveryStatus, Notification } from '../../../src/core/glossary.ts';
-import type { DeliveryRef, Lease, Outcome } from '../../../src/core/outbox.ts';
-import { type Receipt, receiptKinds } from '../../../src/core/receipts/receipt.ts';
-import { at, deliveryOf, type Ground, parallel } from './ground.ts';
-
-/** A channel that no other test of the suite uses: a claim sees every tenant of the store. */
-const channel = 'whatsapp';
-const number = '+15550100123';
+import type { DeliveryStatus } from '../../../src/core/glossary.ts';
+import { receiptKinds } from '../../../src/core/receipts/receipt.ts';
+import { at, type Ground, parallel } from './ground.ts';
+import { channel, lost, number, receiving } from './receiving.ts';
 
 /** What providers say of deliveries afterwards. */
 export function receipts(ground: Ground, runs: number): void {
-  const due = async (owner = ground.user()): Promise<Notification> => {
-    const delivery = ground.email({ channel, destination: number, provider: 'twilio' });
-    const [outcome] = await ground.createFor(undefined, ground.draft(owner, { deliveries: [delivery] }));
-    assert.ok(outcome);
-    return outcome.notification;
-  };
-  const receiptOf = ({ tenantId, id, deliveries }: Notification, over: Partial<Receipt> = {}): Receipt => ({
-    tenantId,
-    id,
-    deliveryId: deliveries[0]?.id ?? '',
-    channel,
-    provider: 'twilio',
-    kind: 'arrived',
-    reason: '',
-    detail: '',
-    dead: undefined,
-    atMs: ground.now,
-    ...over,
-  });
-  const lost = { kind: 'lost', reason: 'twilio_30005', detail: 'no such number' } as const;
-  const tell = async (stored: Notification, ...overs: Partial<Receipt>[]) =>
-    ground.store.recordReceipts(overs.map((over) => receiptOf(stored, over)));
-  const stateOf = async ({ tenantId, userId, id }: Notification): Promise<Delivery> =>
-    deliveryOf(await ground.store.getNotification({ tenantId, userId }, id), channel);
-  const refOf = ({ tenantId, userId, id, deliveries }: Notification): DeliveryRef => ({
-    tenantId,
-    userId,
-    id,
-    deliveryId: deliveries[0]?.id ?? '',
-  });
-  const settle = (stored: Notification, over: Partial<Outcome> = {}) => {
-    const attempts = [ground.attempt({ provider: 'twilio' })];
-    return ground.store.recordOutcomes([ground.outcome(stored, channel, { attempts, ...over })]);
-  };
-  /** Leases one delivery among all that are due. */
-  const claim = async (lease: Lease, stored: Notification): Promise<boolean> => {
-    const { deliveries } = await ground.store.claimDeliveries({
-      lease,
-      room: new Map([[channel, 500]]),
-      suspect: true,
-      takeOver: true,
-    });
-    return deliveries.some(({ notification }) => notification.id === stored.id);
-  };
+  const { due, receiptOf, refOf, tell, stateOf, recordOf, logOf, settle, claim } = receiving(ground);
 
   describe('receipts', () => {
     const after: Record<DeliveryStatus, readonly [arrived: DeliveryStatus, lost: DeliveryStatus]> = {
@@ -124,7 +77,7 @@ export function receipts(ground: Ground, runs: number): void {
         { atMs: 2_500n },
       );
       await tell(stored, { kind: 'opened', atMs: 4_000n }, { kind: 'opened', atMs: 5_000n });
-      const record = await ground.store.getDelivery(stored.tenantId, refOf(stored).deliveryId);
+      const record = await recordOf(stored);
       assert.deepEqual(record.receipts, [
         { atMs: 1_000n, provider: 'twilio', kind: 'lost', reason: 'twilio_30005', detail: 'no such number' },
         { atMs: 3_000n, provider: 'twilio', kind: 'arrived', reason: '', detail: '' },
@@ -208,38 +161,33 @@ export function receipts(ground: Ground, runs: number): void {
     });
 
     describe('that are faster than the outcome of the attempt', () => {
-      for (const [over, status] of [
-        [{}, 'acked'],
-        [lost, 'failed'],
-      ] as const)
-        for (const outcome of ['delivered', 'pending', 'failed'] as const)
-          it(`keeps ${status} when the attempt ends as ${outcome}, with the attempt in the log`, async () => {
-            const stored = await due();
-            const mine = ground.lease(5_000);
-            assert.ok(await claim(mine, stored));
-            await tell(stored, over);
-            const before = await stateOf(stored);
-            assert.equal(before.status, status);
-            const attempt = ground.attempt({ status: outcome });
-            const late = {
-              status: outcome,
-              reason: 'late',
-              providerMessageId: 'SM1',
-              attempts: [attempt],
-              leaseToken: mine.token,
-              dueAtMs: outcome === 'pending' ? ground.now : 0n,
-            };
-            assert.deepEqual(await settle(stored, late), [true], 'the lease is not lost');
-            const { attempts, providerMessageId, ...state } = await stateOf(stored);
-            assert.deepEqual([attempts, providerMessageId], [1, 'SM1']);
-            assert.deepEqual([state.status, state.reason, state.dueAtMs], [status, before.reason, 0n]);
-            assert.equal(state.ackAtMs, before.ackAtMs);
-            const { log } = await ground.store.getDelivery(stored.tenantId, refOf(stored).deliveryId);
-            assert.deepEqual(log, [attempt]);
-            assert.deepEqual(await settle(stored, late), [false], 'once');
-            await ground.ambient.clock.advance(60_000);
-            assert.ok(!(await claim(ground.lease(), stored)), 'it is not attempted again');
-          });
+      for (const outcome of ['delivered', 'pending', 'failed'] as const)
+        it(`keeps acked when the attempt ends as ${outcome}, with the attempt in the log`, async () => {
+          const stored = await due();
+          const mine = ground.lease(5_000);
+          assert.ok(await claim(mine, stored));
+          await tell(stored, {});
+          const before = await stateOf(stored);
+          assert.equal(before.status, 'acked');
+          const attempt = ground.attempt({ status: outcome });
+          const late = {
+            status: outcome,
+            reason: 'late',
+            providerMessageId: 'SM1',
+            attempts: [attempt],
+            leaseToken: mine.token,
+            dueAtMs: outcome === 'pending' ? ground.now : 0n,
+          };
+          assert.deepEqual(await settle(stored, late), [true], 'the lease is not lost');
+          const { attempts, providerMessageId, ...state } = await stateOf(stored);
+          assert.deepEqual([attempts, providerMessageId], [1, 'SM1']);
+          assert.deepEqual([state.status, state.reason, state.dueAtMs], ['acked', before.reason, 0n]);
+          assert.equal(state.ackAtMs, before.ackAtMs);
+          assert.deepEqual(await logOf(stored), [attempt]);
+          assert.deepEqual(await settle(stored, late), [false], 'once');
+          await ground.ambient.clock.advance(60_000);
+          assert.ok(!(await claim(ground.lease(), stored)), 'it is not attempted again');
+        });
 
       it('keeps the attempt of a holder that has heard of it by renewing', async () => {
         const stored = await due();

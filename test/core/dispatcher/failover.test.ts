@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { DeliveryError } from '../../../src/core/channel.ts';
+import { type ChannelMessage, DeliveryError } from '../../../src/core/channel.ts';
 import { type Engine, engine } from '../../support/delivery.ts';
 import { FakeProvider } from '../../support/fake-provider.ts';
 
@@ -23,6 +23,12 @@ const pass = async ({ ambient }: Engine, ms: number, stepMs = 1_000) => {
 const names = (count: number, prefix = 'user') => Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
 
 const two = () => [new FakeProvider('email', 'first'), new FakeProvider('email', 'second')] as const;
+/** A receipt of the first: the message is lost. */
+const tellLost = async ({ store, ambient }: Engine, { tenantId, id, deliveryId }: ChannelMessage) => {
+  const receipt = { tenantId, id, deliveryId, channel: 'email', provider: 'first', kind: 'lost' } as const;
+  const atMs = BigInt(ambient.clock.now());
+  await store.recordReceipts([{ ...receipt, reason: 'blocked', detail: '', dead: undefined, atMs }]);
+};
 const logOf = async (one: Engine, user = 'ada') => {
   const { id } = await one.delivery(user, 'email');
   const { log } = await one.store.getDelivery('demo', id);
@@ -88,6 +94,32 @@ describe('a channel with two providers', () => {
     };
     await one.notify({ user: 'gone' });
     assert.equal(second.sent.length, 0);
+  });
+
+  it('takes the second at its word when the first says meanwhile that its own is lost', async () => {
+    const [first, second] = two();
+    const one = engine([first, second]);
+    first.answer = throwing('timeout', { retryable: true });
+    second.answer = (message) => tellLost(one, message);
+    assert.equal((await one.notify()).delivered, 1);
+    const { status, reason, provider, attempts } = await one.delivery('ada', 'email');
+    assert.deepEqual([status, reason, provider, attempts], ['delivered', '', 'second', 2]);
+    assert.deepEqual(one.failures, []);
+  });
+
+  it('does not ask the second for what the first is known to have lost', async () => {
+    const [first, second] = two();
+    const one = engine([first, second]);
+    one.dispatcher.start();
+    first.answer = async (message) => {
+      await tellLost(one, message);
+      throw new DeliveryError('timeout', 'no', { retryable: true });
+    };
+    await one.notify();
+    await pass(one, hourMs, minuteMs);
+    const { status, reason, attempts } = await one.delivery('ada', 'email');
+    assert.deepEqual([status, reason, attempts], ['failed', 'blocked', 1]);
+    assert.deepEqual([first.sent.length, second.sent.length], [1, 0]);
   });
 
   it('uses the first alone while that is well', async () => {

@@ -133,6 +133,17 @@ describe('receipts of Twilio', () => {
       );
     });
 
+  it('that name an earlier message say nothing of the one that Twilio took in the end', async (t) => {
+    const service = await bench(t);
+    const sent = await service.send('sms', number);
+    const url = callbackOf(service.twilio);
+    const of = (sid: string) => status('undelivered', { MessageSid: sid, SmsSid: sid, ErrorCode: '30007' });
+    assert.equal((await tell(service, url, of(`SM${'b'.repeat(32)}`))).status, 204);
+    assert.deepEqual(await service.delivery(sent.id), sent);
+    await tell(service, url, of(messageSid));
+    assert.equal((await service.delivery(sent.id)).status, 'DELIVERY_STATUS_FAILED');
+  });
+
   it('that are not signed, or wrongly, are refused and change nothing', async (t) => {
     const service = await bench(t);
     const sent = await service.send('sms', number);

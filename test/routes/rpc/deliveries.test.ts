@@ -190,15 +190,22 @@ describe('send_at_ms', () => {
     const one = await bench(t);
     const stream = await one.stream();
     const sendAtMs = String(one.now() + 60_000);
-    const { pending, results } = await one.notify('n-1', { sendAtMs });
-    assert.equal(pending, 2);
-    assert.deepEqual(
-      (results as Json[]).map(({ status, dueAtMs }) => [status, dueAtMs]),
-      [
-        ['DELIVERY_STATUS_PENDING', sendAtMs],
-        ['DELIVERY_STATUS_PENDING', sendAtMs],
-      ],
-    );
+    for (const [over, created] of [
+      [{ sendAtMs }, true],
+      [{ sendAtMs }, false],
+      [{ sendAtMs: String(one.now() + 90_000) }, false],
+      [{}, false],
+    ] as const) {
+      const { pending, results } = await one.notify('n-1', over);
+      assert.equal(pending, 2);
+      assert.deepEqual(
+        (results as Json[]).map((result) => [result.status, result.created, result.dueAtMs]),
+        [
+          ['DELIVERY_STATUS_PENDING', created, sendAtMs],
+          ['DELIVERY_STATUS_PENDING', created, sendAtMs],
+        ],
+      );
+    }
     await one.ambient.clock.advance(59_000);
     assert.deepEqual([one.mail.sent.length, (await one.inbox()).unreadCount], [0, 0]);
     await one.ambient.clock.advance(2_000);

@@ -77,13 +77,25 @@ function receiptOf(event: Event, nowMs: number): Receipt[] {
   });
   const said = saidBy(event);
   if (of === undefined || said === undefined) return [];
-  const { timestamp, status } = event;
+  const { timestamp, status, sg_message_id: messageId } = event;
+  const [, id] = (typeof messageId === 'string' && /^([\w-]{22})\./.exec(messageId)) || [];
   const atMs = Number.isSafeInteger(timestamp) ? Number(timestamp) * 1_000 : nowMs;
   // nothing else of an event may be told: its reason quotes the address
   const isCode =
     said.kind === 'lost' && typeof status === 'string' && /^[245]\.\d{1,3}\.\d{1,3}$/.test(status);
   const detail = isCode ? `SendGrid event ${String(event.event)}, status ${status}` : '';
-  return [{ ...of, channel: 'email', provider: 'sendgrid', ...said, detail, atMs: BigInt(atMs) }];
+  return [
+    {
+      ...of,
+      channel: 'email',
+      provider: 'sendgrid',
+      // it begins with the X-Message-Id of the answer (docs/glossary/x-message-id), which has 22 characters
+      ...(id !== undefined && { providerMessageId: id }),
+      ...said,
+      detail,
+      atMs: BigInt(atMs),
+    },
+  ];
 }
 
 /** What an event amounts to; undefined: a step on the way, or nothing about this mail. */
@@ -109,8 +121,8 @@ function saidBy({ event, type, reason, sg_machine_open: isMachine }: Event): Sai
   }
 }
 
-/** Why SendGrid did not even try: the address is on a list of its, from earlier mails. */
+/** Why SendGrid did not even try: the address is on a list of its, from earlier mails. A header may be invalid too. */
 function deadByList(reason: string): Said['dead'] {
   if (/^spam reporting address/i.test(reason)) return 'complained';
-  return /^(bounced address|invalid)/i.test(reason) ? 'bounced' : undefined;
+  return /^(bounced address|invalid(?! smtpapi))/i.test(reason) ? 'bounced' : undefined;
 }

@@ -30,7 +30,8 @@ export function receiptsOf(text: string, nowMs: number): Receipt[] {
   if (event === undefined) return [];
   const type = String(event.eventType ?? event.notificationType ?? '');
   const about = membersOf(event[aboutOf[type] ?? '']);
-  const of = deliveryOf(membersOf(membersOf(event.mail).tags));
+  const { tags, messageId } = membersOf(event.mail);
+  const of = deliveryOf(membersOf(tags));
   const said = saidBy(type, about);
   if (of === undefined || said === undefined) return [];
   const atMs = typeof about.timestamp === 'string' ? Date.parse(about.timestamp) : Number.NaN;
@@ -40,12 +41,16 @@ export function receiptsOf(text: string, nowMs: number): Receipt[] {
       ...of,
       channel: 'email',
       provider: 'ses',
+      // as of SendEmail's answer
+      ...(typeof messageId === 'string' && isId.test(messageId) && { providerMessageId: messageId }),
       ...said,
       detail: status === undefined ? '' : `SES event ${type}, status ${status}`,
       atMs: BigInt(Number.isNaN(atMs) ? nowMs : atMs),
     },
   ];
 }
+
+const isId = /^[\w-]{1,128}$/;
 
 /** Where an event tells about itself. */
 const aboutOf: Readonly<Record<string, string>> = {

@@ -101,6 +101,8 @@ describe('receipts of SendGrid', () => {
     ['dropped', { reason: 'Bounced Address' }, 'FAILED', 'dropped', 'bounced'],
     ['dropped', { reason: 'Spam Reporting Address' }, 'FAILED', 'dropped', 'complained'],
     ['dropped', { reason: 'Unsubscribed Address' }, 'FAILED', 'dropped', undefined],
+    ['dropped', { reason: 'Invalid' }, 'FAILED', 'dropped', 'bounced'],
+    ['dropped', { reason: 'Invalid SMTPAPI header' }, 'FAILED', 'dropped', undefined],
   ];
   for (const [word, over, status, reason, dead] of cases)
     it(`say ${word} ${JSON.stringify(over)}: ${status} ${reason}, address ${dead ?? 'as it was'}`, async (t) => {
@@ -115,6 +117,24 @@ describe('receipts of SendGrid', () => {
       assert.ok(!JSON.stringify(told.receipts).includes('@'), 'no address in the log of a delivery');
       if ('status' in over) assert.match(told.receipts[0]?.detail ?? '', new RegExp(`${over.status}$`));
     });
+
+  it('that name an earlier mail say nothing of the one that SendGrid took in the end', async (t) => {
+    const service = await bench(t);
+    const { sendGrid, tell, event } = service;
+    const id = 'XBg2anf2TqCy6WXKQFhieQ';
+    sendGrid.answer = () => ({ status: 202, headers: { 'x-message-id': id } });
+    const sent = await service.send('email', address);
+    const blocked = (sg_message_id: unknown) => event('bounce', { type: 'blocked', sg_message_id });
+    await tell([blocked('AOb5ZXUgSEeRAymhwhEySA.recvd-5f9ffdf494-9kc6l-1-673C6EB0-B.0')]);
+    assert.deepEqual(await service.delivery(sent.id), sent);
+    await tell([blocked(`${id}.filter0905p1mdw1-4434-59E0C6FF-3.0`)]);
+    assert.equal((await service.delivery(sent.id)).status, 'DELIVERY_STATUS_FAILED');
+    for (const unknown of ['14c5d75ce93.dfd.64b469.filter0001.16648.5515E0B88.0', 7, undefined]) {
+      const other = await service.send('email', address);
+      await tell([blocked(unknown)]);
+      assert.equal((await service.delivery(other.id)).status, 'DELIVERY_STATUS_FAILED', 'in doubt it is');
+    }
+  });
 
   it('keep the first time that a mail was opened and clicked, but not what a machine opened', async (t) => {
     const service = await bench(t);

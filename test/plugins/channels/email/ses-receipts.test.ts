@@ -61,7 +61,7 @@ async function bench(t: TestContext) {
   );
   const iso = (agoMs = 0) => new Date(ambient.clock.now() - agoMs).toISOString();
   /** An event of the last mail, as SES hands it out: each tag with a list of values. */
-  const event = (eventType: string, about: Members = {}): string => {
+  const event = (eventType: string, about: Members = {}, messageId: unknown = 'ses-1'): string => {
     const { EmailTags } = JSON.parse(ses.received.at(-1)?.body ?? '{}') as {
       EmailTags: { Name: string; Value: string }[];
     };
@@ -69,7 +69,7 @@ async function bench(t: TestContext) {
     const member = eventType === 'Rendering Failure' ? 'failure' : eventType.toLowerCase();
     return JSON.stringify({
       eventType,
-      mail: { messageId: 'ses-1', destination: [address], tags },
+      mail: { messageId, destination: [address], tags },
       [member]: { timestamp: iso(), ...about },
     });
   };
@@ -154,6 +154,21 @@ describe('receipts of SES', () => {
       assert.ok(!JSON.stringify(told.receipts).includes('@'), 'no address in the log of a delivery');
       if (type === 'Bounce') assert.equal(told.receipts[0]?.detail, 'SES event Bounce, status 5.1.1');
     });
+
+  it('that name an earlier mail say nothing of the one that SES took in the end', async (t) => {
+    const service = await bench(t);
+    const { tell, event } = service;
+    const sent = await service.send('email', address);
+    await tell({ Message: event('Bounce', bounce('Transient'), 'ses-0') });
+    assert.deepEqual(await service.delivery(sent.id), sent);
+    await tell({ Message: event('Bounce', bounce('Transient'), 'ses-1') });
+    assert.equal((await service.delivery(sent.id)).status, 'DELIVERY_STATUS_FAILED');
+    for (const unknown of [null, 7, 'no id\0']) {
+      const other = await service.send('email', address);
+      await tell({ Message: event('Bounce', bounce('Transient'), unknown) });
+      assert.equal((await service.delivery(other.id)).status, 'DELIVERY_STATUS_FAILED', 'in doubt it is');
+    }
+  });
 
   it('keep when a mail was opened and clicked', async (t) => {
     const service = await bench(t);
