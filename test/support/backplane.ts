@@ -41,6 +41,7 @@ export class FakeNetwork {
 export class FakeTransport implements Transport {
   readonly name: string;
   readonly textBytes = 4_096;
+  readonly longestTextBytes = 7_999;
   readonly #network: FakeNetwork;
   #events: TransportEvents | undefined;
   #isUp = false;

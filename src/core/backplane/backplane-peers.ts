@@ -3,6 +3,7 @@ import type { UserKey } from '../glossary.ts';
 import type { Hint, InboxNews } from '../live/events.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { Peers } from '../live/peers.ts';
+import { limits } from '../notifier/validate.ts';
 import type { Backplane } from './backplane.ts';
 import type { Message } from './messages.ts';
 import { Presence, type PresenceKey } from './presence.ts';
@@ -35,6 +36,8 @@ export class BackplanePeers implements Peers {
   #telling: (() => void) | undefined;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #checking: (() => void) | undefined;
+  /** Another list of everybody has been sent since the look at the store was set. */
+  #checkAgain = false;
 
   /** @param checkMs how often the store is looked at while the backplane is away, in milliseconds */
   constructor(backplane: Backplane, presenceKey: PresenceKey, clock: Clock, checkMs: number) {
@@ -115,6 +118,8 @@ export class BackplanePeers implements Peers {
   }
 
   acknowledged(owner: UserKey, sessionId: string, idempotencyKey: string): void {
+    // no hint has such a key
+    if (Buffer.byteLength(idempotencyKey) > limits.idBytes) return;
     // whoever holds the session may not have been heard to hold it yet
     if (this.#backplane.peers > 0)
       this.#backplane.send({ kind: 'ack', owner: keyOf(owner), sessionId, idempotencyKey });
@@ -160,13 +165,27 @@ export class BackplanePeers implements Peers {
 
   /** One who asks did not know whom we hold, and may have kept to itself what they should have been told. */
   #answer(): void {
-    const waitMs = Math.max(0, this.#toldAtMs + tellSpacingMs - this.#clock.now());
+    const waitMs = Math.max(0, this.#toldAtMs + tellSpacingMs - this.#clock.elapsed());
     this.#telling ??= this.#clock.after(waitMs, () => {
       this.#telling = undefined;
-      this.#toldAtMs = this.#clock.now();
+      this.#toldAtMs = this.#clock.elapsed();
       this.#tellAll();
-      this.#checking?.();
-      this.#checking = this.#clock.after(heardMs, () => this.#hub?.checkAll());
+      this.#checkOnceHeard();
+    });
+  }
+
+  /** Looks at the store when what was told has been heard. Who asks meanwhile does not put that off. */
+  #checkOnceHeard(): void {
+    if (this.#checking !== undefined) {
+      this.#checkAgain = true;
+      return;
+    }
+    this.#checking = this.#clock.after(heardMs, () => {
+      this.#checking = undefined;
+      this.#hub?.checkAll();
+      if (!this.#checkAgain) return;
+      this.#checkAgain = false;
+      this.#checkOnceHeard();
     });
   }
 
