@@ -118,6 +118,7 @@ export function replicaBench(wrap: (store: Store) => Store = (s) => s) {
       const backplane = new Backplane(transport, ambient, backplaneDefaults, {
         connected: () => said.push('connected'),
         lost: () => said.push('lost'),
+        stillLost: () => said.push('still lost'),
         failed: (what) => said.push(`failed ${what}`),
       });
       const peers = new BackplanePeers(backplane, userKey, ambient.clock, 1_000);

@@ -25,6 +25,8 @@ export const backplaneDefaults: BackplaneSettings = {
 export interface BackplaneObserver {
   connected(): void;
   lost(error: unknown): void;
+  /** The transport has tried again, and is not connected. */
+  stillLost(error: unknown): void;
   failed(what: string, error: unknown): void;
 }
 
@@ -103,6 +105,7 @@ export class Backplane {
         this.#isConnected = false;
         this.#observer.lost(error);
       },
+      stillLost: (error) => this.#observer.stillLost(error),
     });
     this.#beatAtMs = this.#ambient.clock.elapsed();
     this.#beat();
