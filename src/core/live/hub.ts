@@ -236,6 +236,10 @@ export class LiveHub implements SessionHost {
     });
   }
 
+  resumeHints(session: Session): void {
+    this.#hints.resume(session);
+  }
+
   closed(session: Session, reason: string): void {
     this.#sessions.delete(session);
     this.#hints.forget(session);
