@@ -26,6 +26,15 @@ export type Message =
       readonly first?: true;
       readonly last?: true;
     }
+  /** One of the parts of a message that does not fit into a text; the next one follows at once. */
+  | {
+      readonly kind: 'part';
+      /** Which one, from 0 on. */
+      readonly at: number;
+      readonly of: number;
+      /** In base64. */
+      readonly bytes: string;
+    }
   /** The sender wants to know whom somebody holds; '' asks everybody. */
   | { readonly kind: 'hello'; readonly to: string };
 

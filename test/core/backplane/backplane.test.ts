@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { backplaneDefaults } from '../../../src/core/backplane/backplane.ts';
+import { limits } from '../../../src/core/notifier/validate.ts';
 import { mulberry32 } from '../../support/ambient.ts';
 import { type FakeReplica, faithful, replicaBench } from '../../support/backplane.ts';
 
@@ -87,7 +88,7 @@ describe('what replicas tell each other', () => {
     assert.equal(a.peers.sessions(alice), 1);
   });
 
-  it('is split, or told by its counts, where it is too long; and what cannot be is not sent, and not fatal', async () => {
+  it('is said in parts, or told by its counts, where it is too long for one text', async () => {
     const { a, b, advance } = await two();
     const owners = Array.from({ length: 40 }, (_, i) => `${i}`.padStart(500, 'x'));
     const sinks = [];
@@ -107,11 +108,29 @@ describe('what replicas tell each other', () => {
     await advance(10);
     assert.deepEqual(sinks[0]?.of('inbox').at(-1)?.change, { summary: { ...summary, version: 9 } });
 
-    a.hub.publishHint([owner], { ...hint, idempotencyKey: 'long', subjectRef: 'r'.repeat(5_000) });
+    const long = { ...hint, idempotencyKey: 'long', subjectRef: 'r'.repeat(5_000) };
+    a.hub.publishHint([owner], long);
     await a.notify('one', { user: owner.userId });
     await advance(10);
+    assert.deepEqual(sinks[0]?.of('data_change').at(-1)?.hint, long);
     assert.deepEqual(sinks[0]?.ids, ['one']);
     assert.deepEqual(a.said, ['connected']);
+  });
+
+  it('comes at once also where ids of every size that is taken are spelt in characters that JSON escapes', async () => {
+    const { a, b, network, advance } = await two();
+    const user = '\u0001'.repeat(limits.idBytes);
+    const tenant = '\u0002'.repeat(limits.idBytes);
+    const { sink } = await b.open({ user, tenant });
+    await advance(10);
+    const item = await a.notify('one', { user, tenant });
+    await advance(10);
+    assert.deepEqual(sink.ids, ['one']);
+    const { summary: after } = await a.store.changeInbox(item, { kind: 'read', id: item.id, atMs: 1n });
+    a.hub.inboxChanged(item, { summary: after, readIds: [item.id] });
+    await advance(10);
+    assert.equal(sink.of('inbox').at(-1)?.change.summary.unreadCount, 0);
+    assert.ok(network.sent.every(({ text }) => Buffer.byteLength(text) <= 4_096));
   });
 
   it('that keeps being lost does not wear the store out', async () => {
@@ -156,10 +175,12 @@ describe('what replicas tell each other', () => {
       '["x",1,[null]]',
       '["x",2,[{"kind":"item"}]]',
       '["x",3,[{"kind":"presence"}]]',
+      '["x",4,[{"kind":"part"},{"kind":"part","at":0,"of":1,"bytes":7},{"kind":"part","at":1,"of":2,"bytes":""}]]',
+      `["x",5,[{"kind":"part","at":0,"of":1,"bytes":"${Buffer.from('nonsense').toString('base64')}"}]]`,
     ])
       network.carry(text, 'x');
     network.carry(
-      `["x",4,[{"kind":"item","owner":${JSON.stringify(alice)},"position":9007199254740991}]]`,
+      `["x",6,[{"kind":"item","owner":${JSON.stringify(alice)},"position":9007199254740991}]]`,
       'x',
     );
     await advance(1_000);
