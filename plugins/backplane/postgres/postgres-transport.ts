@@ -16,10 +16,8 @@ const sendTimeoutMs = 5_000;
  */
 export class PostgresTransport implements Transport {
   readonly name = 'postgres';
-  /** Small ones cost the server's queue less. */
+  /** NOTIFY takes less than 8,000 bytes; small ones cost the server's queue less. */
   readonly textBytes = 4_096;
-  /** NOTIFY takes less than 8,000 bytes. */
-  readonly longestTextBytes = 7_999;
   readonly #connection: Reconnecting;
 
   /** @param config a direct connection: a pooler in transaction mode does not listen */

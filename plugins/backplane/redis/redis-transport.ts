@@ -15,7 +15,6 @@ export class RedisTransport implements Transport {
   readonly name = 'redis';
   /** What Redis takes is far longer; this keeps one text from holding up others. */
   readonly textBytes = 4_096;
-  readonly longestTextBytes = 8_192;
   readonly #connection: Reconnecting;
 
   /**

@@ -117,8 +117,8 @@ export class Backplane {
    */
   send(message: Message): boolean {
     if (this.#isClosed) return true;
-    const text = encodeMessage(message, this.#transport.longestTextBytes - envelopeBytes);
-    if (text === undefined) return false;
+    const text = encodeMessage(message);
+    if (Buffer.byteLength(text) > this.#transport.textBytes - envelopeBytes) return false;
     this.#messages.push(text);
     this.#cancelFlush ??= this.#ambient.clock.after(this.#settings.gatherMs, () => this.#flush());
     return true;

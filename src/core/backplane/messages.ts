@@ -26,36 +26,19 @@ export type Message =
       readonly first?: true;
       readonly last?: true;
     }
+  /** One of the parts of a message that does not fit into a text; the next one follows at once. */
+  | {
+      readonly kind: 'part';
+      /** Which one, from 0 on. */
+      readonly at: number;
+      readonly of: number;
+      /** In base64. */
+      readonly bytes: string;
+    }
   /** The sender wants to know whom somebody holds; '' asks everybody. */
   | { readonly kind: 'hello'; readonly to: string };
 
-/** A character takes at most this many bytes in JSON for each that it takes in UTF-8: `\u0001`. */
-const longestEscape = 6;
-
-/**
- * A message as JSON. Ids may be full of characters that JSON escapes: one that grows too long by that has its texts in base64, in
- * which ids of the allowed length always fit.
- * @param maxBytes of UTF-8
- * @returns undefined when it is longer in either form
- */
-export function encodeMessage(message: Message, maxBytes: number): string | undefined {
-  const json = JSON.stringify(message);
-  const bytes = Buffer.byteLength(json);
-  if (bytes <= maxBytes) return json;
-  if (bytes > longestEscape * maxBytes) return undefined;
-  const inBase64 = JSON.stringify({ kind: 'base64', message }, (key, value: unknown) =>
-    typeof value === 'string' && key !== 'kind' ? Buffer.from(value).toString('base64') : value,
-  );
-  return inBase64.length <= maxBytes ? inBase64 : undefined;
-}
-
-/**
- * Checks every field, since another version or somebody else may have sent it, and takes only the known ones.
- * @param value parsed JSON
- * @returns undefined for a kind of message that this version does not know
- * @throws Malformed where a field is missing or of the wrong type
- */
-export const readMessage = (value: unknown): Message | undefined => read(value, plainText);
+export const encodeMessage = (message: Message): string => JSON.stringify(message);
 
 /** What a message threw that is not as it should be. It has no stack: a message costs the same whatever is in it. */
 export class Malformed {
@@ -63,60 +46,62 @@ export class Malformed {
 }
 const malformed = new Malformed();
 
-/** Takes a text as it was written. */
-type ReadText = (value: unknown) => string;
-
-const plainText: ReadText = (value) => {
-  if (typeof value !== 'string') throw malformed;
-  return value;
-};
-
-const base64Text: ReadText = (value) => Buffer.from(plainText(value), 'base64').toString();
-
-function read(value: unknown, text: ReadText): Message | undefined {
+/**
+ * Checks every field, since another version or somebody else may have sent it, and takes only the known ones.
+ * @param value parsed JSON
+ * @returns undefined for a kind of message that this version does not know
+ * @throws Malformed where a field is missing or of the wrong type
+ */
+export function readMessage(value: unknown): Message | undefined {
   const given = fieldsOf(value);
   switch (given.kind) {
     case 'due':
       return { kind: 'due' };
     case 'item':
     case 'erased':
-      return { kind: given.kind, owner: readOwner(given.owner, text), position: readCount(given.position) };
+      return { kind: given.kind, owner: readOwner(given.owner), position: readCount(given.position) };
     case 'inbox':
       return {
         kind: 'inbox',
-        owner: readOwner(given.owner, text),
-        change: readInboxNews(given.change, text),
+        owner: readOwner(given.owner),
+        change: readInboxNews(given.change),
       };
     case 'hint':
       return {
         kind: 'hint',
-        owners: listOf(given.owners).map((owner) => readOwner(owner, text)),
-        hint: readHint(given.hint, text),
+        owners: listOf(given.owners).map((owner) => readOwner(owner)),
+        hint: readHint(given.hint),
       };
     case 'ack':
       return {
         kind: 'ack',
-        owner: readOwner(given.owner, text),
-        sessionId: text(given.sessionId),
-        idempotencyKey: text(given.idempotencyKey),
+        owner: readOwner(given.owner),
+        sessionId: readText(given.sessionId),
+        idempotencyKey: readText(given.idempotencyKey),
       };
     case 'taken':
-      return { kind: 'taken', ids: readTexts(given.ids, text) };
+      return { kind: 'taken', ids: readTexts(given.ids) };
     case 'presence':
       return {
         kind: 'presence',
-        users: listOf(given.users).map((user) => readHeld(user, text)),
+        users: listOf(given.users).map((user) => readHeld(user)),
         ...(given.first === true && { first: true }),
         ...(given.last === true && { last: true }),
       };
     case 'hello':
-      return { kind: 'hello', to: text(given.to) };
-    case 'base64':
-      if (text === base64Text) throw malformed;
-      return read(given.message, base64Text);
+      return { kind: 'hello', to: readText(given.to) };
+    case 'part': {
+      const { at, of, bytes } = given;
+      return { kind: 'part', at: readCount(at), of: readCount(of), bytes: readText(bytes) };
+    }
     default:
       return undefined;
   }
+}
+
+function readText(value: unknown): string {
+  if (typeof value !== 'string') throw malformed;
+  return value;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -136,29 +121,29 @@ function readCount(value: unknown): number {
   return value as number;
 }
 
-const readTexts = (value: unknown, text: ReadText): readonly string[] => listOf(value).map(text);
+const readTexts = (value: unknown): readonly string[] => listOf(value).map((one) => readText(one));
 
-function readOwner(value: unknown, text: ReadText): UserKey {
+function readOwner(value: unknown): UserKey {
   const { tenantId, userId } = fieldsOf(value);
-  return { tenantId: text(tenantId), userId: text(userId) };
+  return { tenantId: readText(tenantId), userId: readText(userId) };
 }
 
-function readHeld(value: unknown, text: ReadText): readonly [string, number] {
+function readHeld(value: unknown): readonly [string, number] {
   const [key, count] = listOf(value);
-  return [text(key), readCount(count)];
+  return [readText(key), readCount(count)];
 }
 
-function readHint(value: unknown, text: ReadText): Hint {
+function readHint(value: unknown): Hint {
   const { idempotencyKey, subjectRef, subjectType } = fieldsOf(value);
   return {
-    idempotencyKey: text(idempotencyKey),
-    subjectRef: text(subjectRef),
-    subjectType: text(subjectType),
+    idempotencyKey: readText(idempotencyKey),
+    subjectRef: readText(subjectRef),
+    subjectType: readText(subjectType),
   };
 }
 
 /** What has been updated is never sent: other replicas read it from the store. */
-function readInboxNews(value: unknown, text: ReadText): InboxNews {
+function readInboxNews(value: unknown): InboxNews {
   const { summary, readIds, unreadIds, removedIds, readUpToPosition } = fieldsOf(value);
   const { unreadCount, unseenCount, version } = fieldsOf(summary);
   return {
@@ -167,9 +152,9 @@ function readInboxNews(value: unknown, text: ReadText): InboxNews {
       unseenCount: readCount(unseenCount),
       version: readCount(version),
     },
-    ...(readIds !== undefined && { readIds: readTexts(readIds, text) }),
-    ...(unreadIds !== undefined && { unreadIds: readTexts(unreadIds, text) }),
-    ...(removedIds !== undefined && { removedIds: readTexts(removedIds, text) }),
+    ...(readIds !== undefined && { readIds: readTexts(readIds) }),
+    ...(unreadIds !== undefined && { unreadIds: readTexts(unreadIds) }),
+    ...(removedIds !== undefined && { removedIds: readTexts(removedIds) }),
     ...(readUpToPosition !== undefined && { readUpToPosition: readCount(readUpToPosition) }),
   };
 }

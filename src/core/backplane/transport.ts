@@ -2,10 +2,8 @@
 export interface Transport {
   /** As in logs: postgres, redis. */
   readonly name: string;
-  /** Messages are gathered into texts of at most this length, in bytes of UTF-8. */
+  /** The longest text it takes, in bytes of UTF-8. */
   readonly textBytes: number;
-  /** The longest text it takes, for a message that is longer than that by itself. */
-  readonly longestTextBytes: number;
   /** Connects, and stays connected by itself from then on. */
   open(events: TransportEvents): Promise<void>;
   /** Hands texts to every replica, the sender too, which so knows that it is heard and hears. @throws when it cannot */

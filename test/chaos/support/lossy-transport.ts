@@ -6,7 +6,6 @@ export const lossy =
   (transport: Transport): Transport => ({
     name: transport.name,
     textBytes: transport.textBytes,
-    longestTextBytes: transport.longestTextBytes,
     open: (events) =>
       transport.open({
         connected: () => events.connected(),
