@@ -63,9 +63,9 @@ export class LiveHub implements SessionHost {
     this.#checks = new StoreChecks(store, ambient.clock, observer, this.#sessions.byId);
     this.#hints = new PendingHints(ambient.clock, settings);
     // the heartbeat is also the last resort against whatever was missed: each session is checked once an interval
-    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) => {
-      void this.#checks.some(sessions, (session, version) => session.heartbeat(this.heartbeatEvent(version)));
-    });
+    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) =>
+      this.#checks.some(sessions, (session, version) => session.heartbeat(this.heartbeatEvent(version))),
+    );
   }
 
   /** Why a stream of this user cannot open now; undefined when it can. */

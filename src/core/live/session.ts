@@ -197,8 +197,14 @@ export class Session implements SessionInfo {
   /** Says `end` and ends the stream cleanly. */
   end(reason: EndReason, reconnect: boolean): void {
     if (this.ended) return;
-    this.#send({ kind: 'end', reason, reconnect });
-    this.#sink.finish();
+    try {
+      this.#send({ kind: 'end', reason, reconnect });
+      this.#sink.finish();
+    } catch (error) {
+      // what cannot be written cannot be ended cleanly either
+      this.#hub.observer.failed('stream', error);
+      this.#sink.destroy();
+    }
     this.#close(reason);
   }
 

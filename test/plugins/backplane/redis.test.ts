@@ -134,10 +134,13 @@ describe('replicas that hear each other over Redis', { skip: noRedis || skip }, 
     await redis.publish(from(1, { kind: 'item' }));
     await redis.publish(from(2, { kind: 'presence', users: 7 }));
     await redis.publish(from(3, null));
+    const owner = { tenantId: 'demo', userId: 'alice' };
+    const summary = { unreadCount: 1.5, unseenCount: 0, version: 1_000 };
+    await redis.publish(from(4, { kind: 'inbox', owner, change: { summary } }));
+    await redis.publish(from(5, { kind: 'erased', owner, position: 'x' }));
+    await redis.publish(from(6, { kind: 'of a newer version' }));
     // a position that is nowhere must not keep the session looking for it
-    await redis.publish(
-      from(4, { kind: 'item', owner: { tenantId: 'demo', userId: 'alice' }, position: 2 ** 40 }),
-    );
+    await redis.publish(from(7, { kind: 'item', owner, position: 2 ** 40 }));
     await notify(a, 'n-1');
     assert.equal(await stream.nextTitle(), 'n-1');
     await notify(b, 'n-2');
