@@ -9,6 +9,7 @@ const longestDelayMs = 2 ** 31 - 1;
 export const system: Ambient = {
   clock: {
     now: Date.now,
+    elapsed: () => performance.now(),
     after(delayMs, task) {
       const timer = setTimeout(task, Math.min(delayMs, longestDelayMs));
       timer.unref();

@@ -6,6 +6,7 @@ import { BackplanePeers } from '../../src/core/backplane/backplane-peers.ts';
 import type { Transport } from '../../src/core/backplane/transport.ts';
 import type { UserKey } from '../../src/core/glossary.ts';
 import { userKey } from '../../src/core/user-key.ts';
+import { backplaneObserver } from './observer.ts';
 import type { OpenTransport } from './open.ts';
 
 /** Every transport of this service, by name. */
@@ -39,7 +40,7 @@ function transportFor({ store, redisUrl }: Config): string | undefined {
 /** What carries live messages to the other replicas. It connects once the live hub is there to be told. */
 export default fp<{ config: Config; wrap?: ((transport: Transport) => Transport) | undefined }>(
   async (app, { config, wrap = (transport) => transport }) => {
-    const { log, ambient } = app;
+    const { log, ambient, meters } = app;
     const name = transportFor(config);
     const open = name === undefined ? undefined : transports[name];
     if (open === undefined) {
@@ -51,19 +52,12 @@ export default fp<{ config: Config; wrap?: ((transport: Transport) => Transport)
       return;
     }
     const transport = wrap(await open(app, config));
-    const backplane = new Backplane(transport, ambient, backplaneDefaults, {
-      connected: () => log.info({ transport: transport.name }, 'backplane_connected'),
-      lost: (error) =>
-        log.warn(
-          { err: error, transport: transport.name },
-          'backplane_lost: looking at the store every second',
-        ),
-      failed: (what, error) => log.warn({ err: error, what, transport: transport.name }, 'backplane_failed'),
-    });
+    const observer = backplaneObserver(log, meters.backplaneConnected, ambient.clock, transport.name);
+    const backplane = new Backplane(transport, ambient, backplaneDefaults, observer);
     const peers = new BackplanePeers(backplane, presenceKey, ambient.clock, checkMs);
     app.decorate('peers', peers);
     app.addHook('onReady', () => peers.open(app.liveHub, () => app.dispatcher.wake()));
     app.addHook('onClose', () => peers.close());
   },
-  { name: 'backplane', dependencies: ['ambient', 'store'] },
+  { name: 'backplane', dependencies: ['ambient', 'notify-metrics', 'store'] },
 );

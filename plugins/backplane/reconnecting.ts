@@ -97,8 +97,9 @@ export class Reconnecting {
       try {
         if (!this.#isClosed) await this.#start();
         return;
-      } catch {
-        // it was said when the connection was lost
+      } catch (error) {
+        // the reason may be another one by now
+        if (!this.#isClosed) this.#events?.stillLost(error);
       }
     }
   }

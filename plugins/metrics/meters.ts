@@ -71,6 +71,12 @@ export function createMeters(client: Client, registry: Registry) {
     labelNames: ['device_type'],
     registers,
   });
+  const backplaneConnected = new client.Gauge({
+    name: 'notify_backplane_connected',
+    help: 'Whether this replica hears the others, and they it: 1, or 0 while it looks at the store every second.',
+    labelNames: ['transport'],
+    registers,
+  });
   const streamEvents = tallied('notify_stream_events_total', 'Events handed to live streams, by kind.', [
     'kind',
   ]);
@@ -123,6 +129,9 @@ export function createMeters(client: Client, registry: Registry) {
     receipt: (provider: string, kind: string): void => receiptsOf(provider)(kind)(),
     liveConnections: (deviceType: string, change: 1 | -1): void =>
       liveConnections.inc({ device_type: deviceType }, change),
+    /** @param transport postgres or redis */
+    backplaneConnected: (transport: string, value: boolean): void =>
+      backplaneConnected.set({ transport }, value ? 1 : 0),
     streamEvent: (kind: string): void => streamEvent(kind)(),
     streamEnd: (reason: string): void => streamEnds.inc({ reason }),
     streamBlocked: (): void => streamsBlocked.inc(),

@@ -12,6 +12,8 @@ export interface Ambient {
 export interface Clock {
   /** UTC epoch milliseconds. */
   now(): number;
+  /** Milliseconds since some moment of the past: for durations, since nobody sets it, and it never goes back. */
+  elapsed(): number;
   /**
    * Runs `task` once after `delayMs`. The timer does not keep the process alive.
    * @returns cancels it; harmless after it ran.

@@ -45,6 +45,8 @@ interface Timer {
 /** See FakeClock. */
 export function fakeClock(startMs = defaultStartMs): FakeClock {
   let nowMs = startMs;
+  /** How far the clock was set back, all in all. */
+  let setBackMs = 0;
   /** In the order they were set, which breaks ties. */
   const timers = new Set<Timer>();
 
@@ -58,7 +60,10 @@ export function fakeClock(startMs = defaultStartMs): FakeClock {
   const set = async (atMs: number): Promise<void> => {
     await settled();
     // a machine's timers go by elapsed time, which nobody sets
-    if (atMs < nowMs) for (const timer of timers) timer.dueMs -= nowMs - atMs;
+    if (atMs < nowMs) {
+      for (const timer of timers) timer.dueMs -= nowMs - atMs;
+      setBackMs += nowMs - atMs;
+    }
     for (let timer = nextDue(atMs); timer !== undefined; timer = nextDue(atMs)) {
       timers.delete(timer);
       nowMs = Math.max(nowMs, timer.dueMs);
@@ -72,6 +77,7 @@ export function fakeClock(startMs = defaultStartMs): FakeClock {
   return {
     // a timer's delay may have a fraction, but no clock here tells one
     now: () => Math.floor(nowMs),
+    elapsed: () => nowMs - startMs + setBackMs,
     after(delayMs, task) {
       const timer = { dueMs: nowMs + Math.max(0, delayMs), task };
       timers.add(timer);

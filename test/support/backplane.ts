@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { Backplane, backplaneDefaults } from '../../src/core/backplane/backplane.ts';
 import { BackplanePeers } from '../../src/core/backplane/backplane-peers.ts';
 import type { Transport, TransportEvents } from '../../src/core/backplane/transport.ts';
+import type { UserKey } from '../../src/core/glossary.ts';
 import type { Store } from '../../src/core/store.ts';
 import { userKey } from '../../src/core/user-key.ts';
 import { type FakeAmbient, fakeAmbient } from './ambient.ts';
@@ -100,6 +102,9 @@ export interface FakeReplica extends LiveBench {
   die(): Promise<void>;
 }
 
+/** Short, however long the names are. */
+const presenceKey = (owner: UserKey): string => createHash('sha1').update(userKey(owner)).digest('base64url');
+
 /** Some replicas on one store and one clock. */
 export function replicaBench(wrap: (store: Store) => Store = (s) => s) {
   const ambient = fakeAmbient();
@@ -117,9 +122,10 @@ export function replicaBench(wrap: (store: Store) => Store = (s) => s) {
       const backplane = new Backplane(transport, ambient, backplaneDefaults, {
         connected: () => said.push('connected'),
         lost: () => said.push('lost'),
+        stillLost: () => said.push('still lost'),
         failed: (what) => said.push(`failed ${what}`),
       });
-      const peers = new BackplanePeers(backplane, userKey, ambient.clock, 1_000);
+      const peers = new BackplanePeers(backplane, presenceKey, ambient.clock, 1_000);
       const live = liveBench({}, (own) => (store ??= wrap(own)), { ambient, peers });
       await peers.open(live.hub, () => {});
       return {

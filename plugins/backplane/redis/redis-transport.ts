@@ -2,7 +2,7 @@ import { createClient } from 'redis';
 import type { Transport, TransportEvents } from '../../../src/core/backplane/transport.ts';
 import { type Connect, Reconnecting } from '../reconnecting.ts';
 
-/** Connecting takes no longer than this, in milliseconds. */
+/** Connecting takes no longer than this, its password and subscription included, in milliseconds. */
 const connectTimeoutMs = 3_000;
 /** A connection that no router or firewall should take for dead, in milliseconds. */
 const keepAliveMs = 10_000;
@@ -17,9 +17,12 @@ export class RedisTransport implements Transport {
   readonly textBytes = 4_096;
   readonly #connection: Reconnecting;
 
-  /** @param url redis: or rediss:. Never part of an error or a log line: a password may be in it */
-  constructor(url: string) {
-    this.#connection = new Reconnecting(connectTo(url));
+  /**
+   * @param url redis: or rediss:. Never part of an error or a log line: a password may be in it
+   * @param timeoutMs how long connecting may take, in milliseconds
+   */
+  constructor(url: string, timeoutMs = connectTimeoutMs) {
+    this.#connection = new Reconnecting(connectTo(url, timeoutMs));
   }
 
   /** Redis that is away when the service starts is no reason not to: the store has everything. */
@@ -46,13 +49,13 @@ export class RedisTransport implements Transport {
 const channelOf = (url: string): string => `notify_backplane_${new URL(url).pathname.slice(1) || '0'}`;
 
 const connectTo =
-  (url: string): Connect =>
+  (url: string, timeoutMs: number): Connect =>
   async (received, over) => {
     const channel = channelOf(url);
     const client = createClient({
       url,
       socket: {
-        connectTimeout: connectTimeoutMs,
+        connectTimeout: timeoutMs,
         keepAlive: true,
         keepAliveInitialDelay: keepAliveMs,
         // a new one is made in its place
@@ -68,8 +71,11 @@ const connectTo =
       if (client.isOpen) client.destroy();
     };
     try {
-      await client.connect();
-      await client.subscribe(channel, received);
+      // the library limits the time of the TCP connection alone: a Redis that hangs takes it and says nothing
+      await inTime(
+        timeoutMs,
+        client.connect().then(() => client.subscribe(channel, received)),
+      );
     } catch (error) {
       destroy();
       throw wordsOf(error);
@@ -83,6 +89,14 @@ const connectTo =
       destroy,
     };
   };
+
+/** @throws when it takes longer; whoever asked ends the work */
+function inTime(timeoutMs: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
 
 /** An error without what the library puts into it, such as the command with its arguments. */
 function wordsOf(error: unknown): Error {

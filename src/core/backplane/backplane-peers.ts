@@ -3,8 +3,10 @@ import type { UserKey } from '../glossary.ts';
 import type { Hint, InboxNews } from '../live/events.ts';
 import type { LiveHub } from '../live/hub.ts';
 import type { Peers } from '../live/peers.ts';
+import { AckAllowance } from './ack-allowance.ts';
 import type { Backplane } from './backplane.ts';
 import type { Message } from './messages.ts';
+import { inParts, PartsOfPeers } from './parts.ts';
 import { Presence, type PresenceKey } from './presence.ts';
 
 /** Users of one presence message, and users of one hint. */
@@ -32,9 +34,14 @@ export class BackplanePeers implements Peers {
   readonly #asked = new Set<string>();
   #due: (() => void) | undefined;
   #cancelWatch: (() => void) | undefined;
+  /** What others say in parts. */
+  readonly #parts = new PartsOfPeers();
+  readonly #acks: AckAllowance;
   #telling: (() => void) | undefined;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #checking: (() => void) | undefined;
+  /** Another list of everybody has been sent since the look at the store was set. */
+  #checkAgain = false;
 
   /** @param checkMs how often the store is looked at while the backplane is away, in milliseconds */
   constructor(backplane: Backplane, presenceKey: PresenceKey, clock: Clock, checkMs: number) {
@@ -43,6 +50,7 @@ export class BackplanePeers implements Peers {
     this.#presenceKey = presenceKey;
     this.#clock = clock;
     this.#checkMs = checkMs;
+    this.#acks = new AckAllowance(clock);
   }
 
   /** Connects, with a hub to tell, and what to call when another replica leaves work to others. */
@@ -56,10 +64,12 @@ export class BackplanePeers implements Peers {
       peerLost: (peer) => {
         this.#asked.delete(peer);
         this.#presence.forget(peer);
+        this.#parts.forget(peer);
       },
       missed: (from) => {
         hub.checkAll();
         if (from === undefined) return;
+        this.#parts.forget(from);
         // it may have been a session that opened or closed
         this.#presence.doubt(from);
         this.#ask(from);
@@ -71,6 +81,7 @@ export class BackplanePeers implements Peers {
     this.#cancelWatch?.();
     this.#telling?.();
     this.#checking?.();
+    this.#acks.close();
     await this.#backplane.close();
   }
 
@@ -92,7 +103,7 @@ export class BackplanePeers implements Peers {
   }
 
   itemStored(owner: UserKey, position: number): void {
-    if (this.sessions(owner) > 0) this.#backplane.send({ kind: 'item', owner: keyOf(owner), position });
+    if (this.sessions(owner) > 0) this.#say({ kind: 'item', owner: keyOf(owner), position });
   }
 
   inboxChanged(owner: UserKey, change: InboxNews): void {
@@ -101,23 +112,31 @@ export class BackplanePeers implements Peers {
     const key = keyOf(owner);
     // other replicas read from the store what has been updated
     if (updated === undefined && this.#backplane.send({ kind: 'inbox', owner: key, change: rest })) return;
-    this.#backplane.send({ kind: 'inbox', owner: key, change: { summary: change.summary } });
+    this.#say({ kind: 'inbox', owner: key, change: { summary: change.summary } });
   }
 
   userErased(owner: UserKey, position: number): void {
-    if (this.sessions(owner) > 0) this.#backplane.send({ kind: 'erased', owner: keyOf(owner), position });
+    if (this.sessions(owner) > 0) this.#say({ kind: 'erased', owner: keyOf(owner), position });
   }
 
-  hint(owners: readonly UserKey[], hint: Hint): void {
-    const held = owners.filter((owner) => this.sessions(owner) > 0).map(keyOf);
+  hint(owners: readonly UserKey[], hint: Hint): number {
+    let sessions = 0;
+    const held: UserKey[] = [];
+    for (const owner of owners) {
+      const count = this.sessions(owner);
+      if (count === 0) continue;
+      sessions += count;
+      held.push(keyOf(owner));
+    }
     for (let from = 0; from < held.length; from += ownersAtATime)
-      this.#sendHint(held.slice(from, from + ownersAtATime), hint);
+      this.#say({ kind: 'hint', owners: held.slice(from, from + ownersAtATime), hint });
+    return sessions;
   }
 
   acknowledged(owner: UserKey, sessionId: string, idempotencyKey: string): void {
     // whoever holds the session may not have been heard to hold it yet
-    if (this.#backplane.peers > 0)
-      this.#backplane.send({ kind: 'ack', owner: keyOf(owner), sessionId, idempotencyKey });
+    if (this.#backplane.peers > 0 && this.#acks.take(owner))
+      this.#say({ kind: 'ack', owner: keyOf(owner), sessionId, idempotencyKey });
   }
 
   taken(ids: readonly string[]): void {
@@ -126,12 +145,10 @@ export class BackplanePeers implements Peers {
       this.#backplane.send({ kind: 'taken', ids: ids.slice(from, from + usersAtATime) });
   }
 
-  /** Users with long names are told of by fewer at a time. */
-  #sendHint(owners: readonly UserKey[], hint: Hint): void {
-    if (this.#backplane.send({ kind: 'hint', owners, hint }) || owners.length === 1) return;
-    const half = Math.ceil(owners.length / 2);
-    this.#sendHint(owners.slice(0, half), hint);
-    this.#sendHint(owners.slice(half), hint);
+  /** Says something whatever its length: ids of every size that is taken, and characters that JSON escapes, need more than a text. */
+  #say(message: Message): void {
+    if (this.#backplane.send(message)) return;
+    for (const part of inParts(message)) this.#backplane.send(part);
   }
 
   /** While nothing can be heard, the store is looked at instead. Who has not answered is asked again. */
@@ -160,13 +177,27 @@ export class BackplanePeers implements Peers {
 
   /** One who asks did not know whom we hold, and may have kept to itself what they should have been told. */
   #answer(): void {
-    const waitMs = Math.max(0, this.#toldAtMs + tellSpacingMs - this.#clock.now());
+    const waitMs = Math.max(0, this.#toldAtMs + tellSpacingMs - this.#clock.elapsed());
     this.#telling ??= this.#clock.after(waitMs, () => {
       this.#telling = undefined;
-      this.#toldAtMs = this.#clock.now();
+      this.#toldAtMs = this.#clock.elapsed();
       this.#tellAll();
-      this.#checking?.();
-      this.#checking = this.#clock.after(heardMs, () => this.#hub?.checkAll());
+      this.#checkOnceHeard();
+    });
+  }
+
+  /** Looks at the store when what was told has been heard. Who asks meanwhile does not put that off. */
+  #checkOnceHeard(): void {
+    if (this.#checking !== undefined) {
+      this.#checkAgain = true;
+      return;
+    }
+    this.#checking = this.#clock.after(heardMs, () => {
+      this.#checking = undefined;
+      this.#hub?.checkAll();
+      if (!this.#checkAgain) return;
+      this.#checkAgain = false;
+      this.#checkOnceHeard();
     });
   }
 
@@ -206,6 +237,11 @@ export class BackplanePeers implements Peers {
       case 'taken':
         hub.heardTaken(message.ids);
         break;
+      case 'part': {
+        const whole = this.#parts.heard(from, message);
+        if (whole) this.#heard(whole, from);
+        break;
+      }
       case 'presence':
         if (this.#presence.heard(from, message)) this.#asked.delete(from);
         break;

@@ -1,5 +1,6 @@
 import type { Ambient } from '../ambient.ts';
-import { decodeEnvelope, encodeEnvelope, encodeMessage, type Message } from './messages.ts';
+import { decodeEnvelope, encodeEnvelope, envelopeBytes } from './envelope.ts';
+import { encodeMessage, type Message } from './messages.ts';
 import type { Transport } from './transport.ts';
 
 /** Times are in milliseconds. */
@@ -24,6 +25,8 @@ export const backplaneDefaults: BackplaneSettings = {
 export interface BackplaneObserver {
   connected(): void;
   lost(error: unknown): void;
+  /** The transport has tried again, and is not connected. */
+  stillLost(error: unknown): void;
   failed(what: string, error: unknown): void;
 }
 
@@ -62,7 +65,7 @@ export class Backplane {
   #cancelBeat: (() => void) | undefined;
   #isConnected = false;
   #isClosed = false;
-  /** When this replica last heard itself, or connected. */
+  /** When this replica last heard itself, or connected; as all times here by the clock that nobody sets. */
   #echoAtMs = 0;
   #beatAtMs = 0;
 
@@ -102,8 +105,9 @@ export class Backplane {
         this.#isConnected = false;
         this.#observer.lost(error);
       },
+      stillLost: (error) => this.#observer.stillLost(error),
     });
-    this.#beatAtMs = this.#ambient.clock.now();
+    this.#beatAtMs = this.#ambient.clock.elapsed();
     this.#beat();
   }
 
@@ -134,7 +138,7 @@ export class Backplane {
 
   #connected(): void {
     this.#isConnected = true;
-    this.#echoAtMs = this.#ambient.clock.now();
+    this.#echoAtMs = this.#ambient.clock.elapsed();
     this.#observer.connected();
     this.send({ kind: 'hello', to: '' });
     this.#events?.missed();
@@ -185,8 +189,8 @@ export class Backplane {
   #receive(text: string): void {
     const envelope = decodeEnvelope(text);
     if (envelope === undefined) return;
-    const { from, number, messages } = envelope;
-    const nowMs = this.#ambient.clock.now();
+    const { from, number, messages, isHeartbeat, malformed } = envelope;
+    const nowMs = this.#ambient.clock.elapsed();
     if (from === this.#id) {
       this.#echoAtMs = nowMs;
       return;
@@ -198,13 +202,16 @@ export class Backplane {
       // one that was taken for dead, or that spoke before it was heard here
       this.#events?.missed();
     } else {
-      peer.heardAtMs = nowMs;
-      const expected = messages.length > 0 ? peer.lastNumber + 1 : peer.lastNumber;
+      const expected = isHeartbeat ? peer.lastNumber : peer.lastNumber + 1;
+      // a repeat, or one that was overtaken: that was missed, and what it says may be void by now. Nor does it show that its sender
+      // lives: where somebody else has said a greater number in its name, it is dropped, and found again by its own
+      if (number < expected) return;
       if (number > expected) this.#events?.missed(from);
-      // a repeat, or one that was overtaken: that was missed, and what it says may be void by now
-      else if (number < expected) return;
+      peer.heardAtMs = nowMs;
       peer.lastNumber = number;
     }
+    if (malformed > 0)
+      this.#observer.failed('understand another replica', new Error(`${malformed} malformed messages`));
     for (const message of messages)
       try {
         this.#events?.message(message, from);
@@ -218,11 +225,12 @@ export class Backplane {
     if (this.#isClosed) return;
     const { heartbeatMs, peerTimeoutMs } = this.#settings;
     this.#cancelBeat = this.#ambient.clock.after(heartbeatMs, () => this.#beat());
-    if (this.#isConnected && this.#waiting.length === 0) {
-      this.#waiting.push(encodeEnvelope(this.#id, this.#number, []));
+    if (this.#isConnected) {
+      if (this.#waiting.length === 0) this.#waiting.push(encodeEnvelope(this.#id, this.#number, []));
+      // more may wait here than a heartbeat: what a failed call of the transport left
       void this.#drain();
     }
-    const nowMs = this.#ambient.clock.now();
+    const nowMs = this.#ambient.clock.elapsed();
     const wasAsleep = nowMs - this.#beatAtMs > 2 * heartbeatMs;
     this.#beatAtMs = nowMs;
     // a process that stood still has not read yet what came meanwhile: nobody is judged by that
@@ -244,7 +252,5 @@ export class Backplane {
   }
 }
 
-/** What an envelope takes around its messages, in bytes. */
-const envelopeBytes = 80;
 /** Texts of one call of the transport. */
 const textsAtATime = 64;

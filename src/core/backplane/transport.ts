@@ -18,4 +18,6 @@ export interface TransportEvents {
   /** It is connected, for the first time or again; what was sent meanwhile is lost. */
   connected(): void;
   lost(error: unknown): void;
+  /** Another attempt to connect has failed since. */
+  stillLost(error: unknown): void;
 }

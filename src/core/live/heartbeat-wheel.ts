@@ -3,6 +3,9 @@ import type { Clock } from '../ambient.ts';
 /** The interval is cut into this many ticks, so that ten thousand heartbeats do not fall into one moment. */
 const slots = 32;
 
+/** So many groups are beaten at once: a beat asks the store, which may be slower than the ticks. */
+const groupsAtOnce = 2;
+
 /**
  * One timer for every session's heartbeat: each member is beaten once an interval, at its own slot of it. It stands
  * still while nobody is in it.
@@ -11,13 +14,16 @@ export class HeartbeatWheel<Member> {
   readonly #members: Set<Member>[] = Array.from({ length: slots }, () => new Set());
   readonly #clock: Clock;
   readonly #tickMs: number;
-  readonly #beat: (members: readonly Member[]) => void;
+  readonly #beat: (members: readonly Member[]) => Promise<void>;
+  /** Whose turn has come, while as many groups were being beaten as may be. They are the next group. */
+  #waiting = new Set<Member>();
+  #underWay = 0;
   #at = 0;
   #size = 0;
   #stop: (() => void) | undefined;
 
-  /** @param beat told of all whose turn it is, together */
-  constructor(clock: Clock, intervalMs: number, beat: (members: readonly Member[]) => void) {
+  /** @param beat told of all whose turn it is, together; resolves when it is done with them */
+  constructor(clock: Clock, intervalMs: number, beat: (members: readonly Member[]) => Promise<void>) {
     this.#clock = clock;
     this.#tickMs = Math.max(1, Math.round(intervalMs / slots));
     this.#beat = beat;
@@ -35,6 +41,7 @@ export class HeartbeatWheel<Member> {
     this.#stop ??= this.#clock.after(this.#tickMs, () => this.#tick());
     return () => {
       if (!slot.delete(member)) return;
+      this.#waiting.delete(member);
       this.#size -= 1;
       if (this.#size === 0) {
         this.#stop?.();
@@ -46,7 +53,19 @@ export class HeartbeatWheel<Member> {
   #tick(): void {
     this.#at = (this.#at + 1) % slots;
     this.#stop = this.#clock.after(this.#tickMs, () => this.#tick());
-    const members = this.#members[this.#at] as Set<Member>;
-    if (members.size > 0) this.#beat([...members]);
+    for (const member of this.#members[this.#at] as Set<Member>) this.#waiting.add(member);
+    this.#beatWaiting();
+  }
+
+  #beatWaiting(): void {
+    if (this.#waiting.size === 0 || this.#underWay >= groupsAtOnce) return;
+    const members = [...this.#waiting];
+    this.#waiting = new Set();
+    this.#underWay += 1;
+    const done = () => {
+      this.#underWay -= 1;
+      this.#beatWaiting();
+    };
+    this.#beat(members).then(done, done);
   }
 }

@@ -1,5 +1,6 @@
 import { type Ambient, type Clock, isUuid } from '../ambient.ts';
 import type { Notification, UserKey } from '../glossary.ts';
+import { limits } from '../notifier/validate.ts';
 import type { Store } from '../store.ts';
 import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
@@ -62,9 +63,9 @@ export class LiveHub implements SessionHost {
     this.#checks = new StoreChecks(store, ambient.clock, observer, this.#sessions.byId);
     this.#hints = new PendingHints(ambient.clock, settings);
     // the heartbeat is also the last resort against whatever was missed: each session is checked once an interval
-    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) => {
-      void this.#checks.some(sessions, (session, version) => session.heartbeat(this.heartbeatEvent(version)));
-    });
+    this.#wheel = new HeartbeatWheel(ambient.clock, settings.heartbeatIntervalMs, (sessions) =>
+      this.#checks.some(sessions, (session, version) => session.heartbeat(this.heartbeatEvent(version))),
+    );
   }
 
   /** Why a stream of this user cannot open now; undefined when it can. */
@@ -162,9 +163,7 @@ export class LiveHub implements SessionHost {
    * @returns how many sessions it went to
    */
   publishHint(owners: readonly UserKey[], hint: Hint): number {
-    this.#peers.hint(owners, hint);
-    const elsewhere = owners.reduce((sum, owner) => sum + this.#peers.sessions(owner), 0);
-    return elsewhere + this.heardHint(owners, hint);
+    return this.#peers.hint(owners, hint) + this.heardHint(owners, hint);
   }
 
   /** The same for the sessions of this replica. @returns to how many it went */
@@ -176,8 +175,9 @@ export class LiveHub implements SessionHost {
 
   /** Stops a hint's redelivery to one session of this user. Unknown pairs are fine. */
   acknowledgeHint(owner: UserKey, sessionId: string, idempotencyKey: string): void {
-    // a session's id is a UUID: anything else is nobody's, and may be too long to be told
-    if (!this.#sessions.byId.has(sessionId) && isUuid(sessionId))
+    // a session's id is a UUID, and a hint's key has its limit: anything else is nobody's, and may be too long to be told
+    const mayBeElsewhere = isUuid(sessionId) && Buffer.byteLength(idempotencyKey) <= limits.idBytes;
+    if (mayBeElsewhere && !this.#sessions.byId.has(sessionId))
       this.#peers.acknowledged(owner, sessionId, idempotencyKey);
     this.heardAck(owner, sessionId, idempotencyKey);
   }
@@ -234,6 +234,10 @@ export class LiveHub implements SessionHost {
       this.observer.failed('stream', error);
       session.end('overloaded', true);
     });
+  }
+
+  resumeHints(session: Session): void {
+    this.#hints.resume(session);
   }
 
   closed(session: Session, reason: string): void {

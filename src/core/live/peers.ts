@@ -13,7 +13,8 @@ export interface Peers {
   inboxChanged(owner: UserKey, change: InboxNews): void;
   /** Everything about a user was erased, see LiveHub.userErased. */
   userErased(owner: UserKey, position: number): void;
-  hint(owners: readonly UserKey[], hint: Hint): void;
+  /** @returns to how many sessions it was handed on, as far as is known here */
+  hint(owners: readonly UserKey[], hint: Hint): number;
   /** A session that is not held here has acknowledged a hint. */
   acknowledged(owner: UserKey, sessionId: string, idempotencyKey: string): void;
   /** Streams of this replica have taken items, by the notifications' ids. */
@@ -28,7 +29,7 @@ export const noPeers: Peers = {
   itemStored() {},
   inboxChanged() {},
   userErased() {},
-  hint() {},
+  hint: () => 0,
   acknowledged() {},
   taken() {},
 };

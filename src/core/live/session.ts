@@ -24,6 +24,8 @@ export interface SessionHost {
   taken(notification: Notification): void;
   /** Lets work go on by itself; what goes wrong there ends this session only. */
   run(session: Session, work: Promise<void>): void;
+  /** Offers a session the hints that it could not be sent before. */
+  resumeHints(session: Session): void;
   closed(session: Session, reason: string): void;
 }
 
@@ -61,8 +63,6 @@ export class Session implements SessionInfo {
   #told: InboxNews['summary'] | undefined;
   /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
   #inboxStale = false;
-  /** Arrived before the first heartbeat, which has to be first. */
-  #early: LiveEvent[] | undefined;
   #cleanUp: CleanUp | undefined;
   /** Ends the wait for the socket to drain. */
   #unblock: (() => void) | undefined;
@@ -114,9 +114,7 @@ export class Session implements SessionInfo {
     this.#state = 'catching_up';
     this.#send(this.#hub.heartbeatEvent(summary.version));
     if (reset) this.#send({ kind: 'reset' });
-    const early = this.#early;
-    this.#early = undefined;
-    for (const event of early ?? []) this.#send(event);
+    this.#hub.resumeHints(this);
     await this.#catchUp(untakenAtMs);
     if (this.ended) return;
     summary = await store.inboxSummary(this.owner);
@@ -182,21 +180,31 @@ export class Session implements SessionInfo {
     else this.#send(event);
   }
 
-  /** Sends what somebody else repeats until it has come: after the first heartbeat, and not to a reader that is slow. */
-  offer(event: LiveEvent): void {
-    if (this.#state === 'starting') {
-      this.#early ??= [];
-      this.#early.push(event);
-    } else if (this.#state === 'catching_up' || this.#state === 'live') {
-      if (!this.#isBlocked()) this.#send(event);
+  /**
+   * Sends what somebody else keeps: after the first heartbeat, and not to a reader that is slow.
+   * @returns whether it was sent; if not, `resumeHints` is called when it can be
+   */
+  offer(event: LiveEvent): boolean {
+    if (this.#state !== 'catching_up' && this.#state !== 'live') return false;
+    if (this.#isBlocked()) {
+      this.#recover();
+      return false;
     }
+    this.#send(event);
+    return true;
   }
 
   /** Says `end` and ends the stream cleanly. */
   end(reason: EndReason, reconnect: boolean): void {
     if (this.ended) return;
-    this.#send({ kind: 'end', reason, reconnect });
-    this.#sink.finish();
+    try {
+      this.#send({ kind: 'end', reason, reconnect });
+      this.#sink.finish();
+    } catch (error) {
+      // what cannot be written cannot be ended cleanly either
+      this.#hub.observer.failed('stream', error);
+      this.#sink.destroy();
+    }
     this.#close(reason);
   }
 
@@ -221,7 +229,6 @@ export class Session implements SessionInfo {
   #close(reason: string): void {
     if (this.ended) return;
     this.#state = 'ended';
-    this.#early = undefined;
     this.#unblock?.();
     for (let next = this.#cleanUp; next !== undefined; next = next.before) next.task();
     this.#cleanUp = undefined;
@@ -280,6 +287,7 @@ export class Session implements SessionInfo {
       }
     } while (this.#announced > this.#sent || this.#isBlocked());
     this.#state = 'live';
+    this.#hub.resumeHints(this);
   }
 
   async #catchUp(untakenAtMs: EpochMs | undefined): Promise<void> {

@@ -49,7 +49,8 @@ export class StoreChecks {
   }
 
   /**
-   * For some sessions, by one statement: each is handed what it has not been sent.
+   * For some sessions, by one statement: each is handed what it has not been sent. What goes wrong with one ends that one only,
+   * and the promise never rejects.
    * @param then told of each, with its inbox's version
    */
   some(
@@ -57,19 +58,35 @@ export class StoreChecks {
     then: (session: Session, version: number) => void = () => {},
   ): Promise<void> {
     const known = sessions.map(knownTo);
-    return this.#store.changedInboxes(known).then(
-      (changed) =>
-        sessions.forEach((session, i) => {
-          if (session.ended) return;
-          const summary = changed[i];
-          // positions never go back: this is another inbox, and we were not told
-          if (summary && summary.newestPosition < (known[i]?.newestPosition ?? 0))
-            session.erased(summary.oldestResumable);
-          else if (summary) session.check(summary);
-          then(session, summary?.version ?? session.inboxVersion);
-        }),
-      (error: unknown) => this.#observer.failed('heartbeat', error),
-    );
+    const failed = (error: unknown) => this.#observer.failed('heartbeat', error);
+    return this.#store
+      .changedInboxes(known)
+      .then(
+        (changed) =>
+          sessions.forEach((session, i) => {
+            this.#alone(session, () => {
+              const summary = changed[i];
+              // positions never go back: this is another inbox, and we were not told
+              if (summary && summary.newestPosition < (known[i]?.newestPosition ?? 0))
+                session.erased(summary.oldestResumable);
+              else if (summary) session.check(summary);
+              then(session, summary?.version ?? session.inboxVersion);
+            });
+          }),
+        failed,
+      )
+      .catch(failed);
+  }
+
+  /** Does something with one session of many. */
+  #alone(session: Session, task: () => void): void {
+    if (session.ended) return;
+    try {
+      task();
+    } catch (error) {
+      this.#observer.failed('stream', error);
+      session.end('overloaded', true);
+    }
   }
 
   /** One batch after the other, and never two looks at once: a backplane that keeps losing things must not wear the store out. */

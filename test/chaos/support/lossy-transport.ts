@@ -10,6 +10,7 @@ export const lossy =
       transport.open({
         connected: () => events.connected(),
         lost: (error) => events.lost(error),
+        stillLost: (error) => events.stillLost(error),
         received: (text) => {
           if (!isLost()) events.received(text);
         },

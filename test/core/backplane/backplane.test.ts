@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { backplaneDefaults } from '../../../src/core/backplane/backplane.ts';
+import { limits } from '../../../src/core/notifier/validate.ts';
 import { mulberry32 } from '../../support/ambient.ts';
 import { type FakeReplica, faithful, replicaBench } from '../../support/backplane.ts';
 
@@ -87,7 +88,7 @@ describe('what replicas tell each other', () => {
     assert.equal(a.peers.sessions(alice), 1);
   });
 
-  it('is split, or told by its counts, where it is too long; and what cannot be is not sent, and not fatal', async () => {
+  it('is said in parts, or told by its counts, where it is too long for one text', async () => {
     const { a, b, advance } = await two();
     const owners = Array.from({ length: 40 }, (_, i) => `${i}`.padStart(500, 'x'));
     const sinks = [];
@@ -107,11 +108,29 @@ describe('what replicas tell each other', () => {
     await advance(10);
     assert.deepEqual(sinks[0]?.of('inbox').at(-1)?.change, { summary: { ...summary, version: 9 } });
 
-    a.hub.publishHint([owner], { ...hint, idempotencyKey: 'long', subjectRef: 'r'.repeat(5_000) });
+    const long = { ...hint, idempotencyKey: 'long', subjectRef: 'r'.repeat(5_000) };
+    a.hub.publishHint([owner], long);
     await a.notify('one', { user: owner.userId });
     await advance(10);
+    assert.deepEqual(sinks[0]?.of('data_change').at(-1)?.hint, long);
     assert.deepEqual(sinks[0]?.ids, ['one']);
     assert.deepEqual(a.said, ['connected']);
+  });
+
+  it('comes at once also where ids of every size that is taken are spelt in characters that JSON escapes', async () => {
+    const { a, b, network, advance } = await two();
+    const user = '\u0001'.repeat(limits.idBytes);
+    const tenant = '\u0002'.repeat(limits.idBytes);
+    const { sink } = await b.open({ user, tenant });
+    await advance(10);
+    const item = await a.notify('one', { user, tenant });
+    await advance(10);
+    assert.deepEqual(sink.ids, ['one']);
+    const { summary: after } = await a.store.changeInbox(item, { kind: 'read', id: item.id, atMs: 1n });
+    a.hub.inboxChanged(item, { summary: after, readIds: [item.id] });
+    await advance(10);
+    assert.equal(sink.of('inbox').at(-1)?.change.summary.unreadCount, 0);
+    assert.ok(network.sent.every(({ text }) => Buffer.byteLength(text) <= 4_096));
   });
 
   it('that keeps being lost does not wear the store out', async () => {
@@ -150,22 +169,51 @@ describe('what replicas tell each other', () => {
     const { a, b, network, advance } = await two();
     const { sink } = await b.open();
     await advance(10);
-    for (const text of [
-      '',
-      '{}',
-      '["x",1,[null]]',
-      '["x",2,[{"kind":"item"}]]',
-      '["x",3,[{"kind":"presence"}]]',
-    ])
-      network.carry(text, 'x');
-    network.carry(
-      `["x",4,[{"kind":"item","owner":${JSON.stringify(alice)},"position":9007199254740991}]]`,
-      'x',
-    );
+    const counts = { unreadCount: 0, unseenCount: 0 };
+    let number = 0;
+    const say = (message: unknown) => network.carry(JSON.stringify(['x', ++number, [message]]), 'x');
+    for (const text of ['', '{}', '["x"]']) network.carry(text, 'x');
+    say(null);
+    say({ kind: 'item' });
+    say({ kind: 'presence' });
+    say({ kind: 'part' });
+    say({ kind: 'part', at: 0, of: 1, bytes: 7 });
+    say({ kind: 'part', at: 1, of: 2, bytes: '' });
+    say({ kind: 'part', at: 0, of: 1, bytes: Buffer.from('nonsense').toString('base64') });
+    say({ kind: 'part', at: 0, of: 1, bytes: Buffer.from('{"kind":"item"}').toString('base64') });
+    say({ kind: 'of a newer version' });
+    say({ kind: 'item', owner: alice, position: Number.MAX_SAFE_INTEGER });
+    say({ kind: 'inbox', owner: alice, change: { summary: { ...counts, version: 1.5 } } });
+    say({ kind: 'inbox', owner: alice, change: { summary: { ...counts, unreadCount: 0.5, version: 9 } } });
+    say({ kind: 'erased', owner: alice, position: 'x' });
     await advance(1_000);
     await a.notify('one');
     await advance(10);
     assert.deepEqual(sink.ids, ['one']);
+    await advance(60_000);
+    assert.equal(sink.finished, false);
+    assert.ok(sink.of('inbox').every(({ change }) => Number.isSafeInteger(change.summary.version)));
+  });
+
+  it('goes on after a call of the transport failed with much waiting', async () => {
+    const { a, b, advance } = await two();
+    const { sink } = await b.open();
+    await advance(2_000);
+    const send = a.transport.send.bind(a.transport);
+    let fails = true;
+    a.transport.send = async (texts) => {
+      if (!fails) return send(texts);
+      fails = false;
+      throw new Error('canceling statement due to statement timeout');
+    };
+    // 64 texts are handed over at once; these are some hundreds
+    for (let i = 0; i < 900; i++)
+      a.hub.publishHint([alice], { idempotencyKey: `${i}`, subjectRef: 'r'.repeat(900), subjectType: '' });
+    await advance(3_000);
+    assert.ok(sink.of('data_change').length > 500, `${sink.of('data_change').length} hints`);
+    await advance(5_000);
+    assert.equal(a.transport.renewals, 0);
+    assert.equal(b.backplane.peers, 1);
   });
 });
 
@@ -219,6 +267,55 @@ describe('a replica', () => {
     await a.notify('two');
     await advance(10);
     assert.deepEqual(sink.ids, ['one', 'two']);
+  });
+
+  it('in whose name somebody else said a great number is heard again within some seconds', async () => {
+    const { a, b, network, advance } = await two();
+    const { sink } = await b.open();
+    await advance(2_000);
+    network.carry(JSON.stringify([a.backplane.id, Number.MAX_SAFE_INTEGER, []]), 'x');
+    await advance(10);
+    await a.notify('one');
+    await advance(silence);
+    assert.deepEqual(sink.ids, ['one']);
+    await a.notify('two');
+    await advance(10);
+    assert.deepEqual(sink.ids, ['one', 'two']);
+    assert.equal(b.backplane.peers, 1);
+  });
+
+  it('whose clock is set back by an hour answers, and notices who is gone, as before', async () => {
+    const { a, b, replica, ambient, advance } = await two();
+    const { sink } = await a.open();
+    const setBack = () => ambient.clock.set(ambient.clock.now() - 3_600_000);
+    await advance(2_000);
+    await setBack();
+    const c = await replica();
+    await advance(2_000);
+    assert.equal(c.peers.sessions(alice), 1);
+    await b.notify('one');
+    await advance(10);
+    assert.deepEqual(sink.ids, ['one']);
+    await a.die();
+    await setBack();
+    await advance(silence);
+    assert.deepEqual([b.backplane.peers, c.peers.sessions(alice)], [1, 0]);
+  });
+
+  it('that is asked again and again looks for what was kept from it all the same', async () => {
+    const { a, b, advance } = await two();
+    const { sink } = await b.open();
+    await advance(5_000);
+    await a.notify('kept from it', { quiet: true });
+    for (let i = 0; i < 4; i++) {
+      a.backplane.send({ kind: 'hello', to: b.backplane.id });
+      await advance(900);
+    }
+    assert.deepEqual(sink.ids, ['kept from it']);
+    // and once more after the last one was answered
+    await a.notify('kept from it too', { quiet: true });
+    await advance(1_300);
+    assert.deepEqual(sink.ids, ['kept from it', 'kept from it too']);
   });
 
   it('that was away for long has not gathered anything', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { system } from '../../../src/system.ts';
 import { as, build, call, procedures, type Service } from '../../support/build.ts';
 import { eventually } from '../../support/eventually.ts';
 import { logFile } from '../../support/log.ts';
@@ -81,6 +82,31 @@ describe('replicas that hear each other over Redis', { skip: noRedis || skip }, 
     assert.ok(!log.text().includes(redis.password));
   });
 
+  it('say again and again that its password is wrong, in a metric too', async (t) => {
+    const redis = await TestRedis.start(t);
+    const log = logFile(t);
+    let laterMs = 0;
+    const clock = { ...system.clock, elapsed: () => system.clock.elapsed() + laterMs };
+    const env = {
+      NOTIFY_STORE_DRIVER: 'postgres',
+      NOTIFY_POSTGRES_DSN: await postgres().database(),
+      NOTIFY_REDIS_URL: `redis://:a-wrong-password@127.0.0.1:${redis.port}`,
+    };
+    const app = await build(t, env, { logger: log.logger, ambient: { ...system, clock } });
+    const said = () => log.lines().filter(({ msg }) => String(msg).startsWith('backplane_lost'));
+    assert.equal(said().length, 1);
+    for (let minute = 1; minute <= 2; minute++) {
+      laterMs += 60_000;
+      await eventually('it is said again', () => said().length > minute);
+    }
+    for (const { err } of said()) assert.match((err as Error).message, /WRONGPASS/);
+    assert.ok(!log.text().includes('a-wrong-password'));
+    const metrics = async (at: Service) => (await fetch(`${at.url.ops}/metrics`)).text();
+    assert.match(await metrics(app), /^notify_backplane_connected\{transport="redis"\} 0$/m);
+    const { a } = await pair(t, redis.url());
+    assert.match(await metrics(a), /^notify_backplane_connected\{transport="redis"\} 1$/m);
+  });
+
   it('give up a connection over which nothing comes any more', async (t) => {
     const redis = await TestRedis.start(t);
     const proxy = await TcpProxy.listen(t, redis.port);
@@ -108,10 +134,13 @@ describe('replicas that hear each other over Redis', { skip: noRedis || skip }, 
     await redis.publish(from(1, { kind: 'item' }));
     await redis.publish(from(2, { kind: 'presence', users: 7 }));
     await redis.publish(from(3, null));
+    const owner = { tenantId: 'demo', userId: 'alice' };
+    const summary = { unreadCount: 1.5, unseenCount: 0, version: 1_000 };
+    await redis.publish(from(4, { kind: 'inbox', owner, change: { summary } }));
+    await redis.publish(from(5, { kind: 'erased', owner, position: 'x' }));
+    await redis.publish(from(6, { kind: 'of a newer version' }));
     // a position that is nowhere must not keep the session looking for it
-    await redis.publish(
-      from(4, { kind: 'item', owner: { tenantId: 'demo', userId: 'alice' }, position: 2 ** 40 }),
-    );
+    await redis.publish(from(7, { kind: 'item', owner, position: 2 ** 40 }));
     await notify(a, 'n-1');
     assert.equal(await stream.nextTitle(), 'n-1');
     await notify(b, 'n-2');

@@ -135,6 +135,22 @@ describe('replicas on one database', { skip }, () => {
     });
   });
 
+  it('hand on a hint of the largest sizes that are taken', async (t) => {
+    const [a, b] = await replicas(t, 2);
+    assert.ok(a && b);
+    const stream = await open(t, b, 'alice');
+    await known(a, 'alice');
+    const escaped = '\u0001'.repeat(1024);
+    const hint = { idempotencyKey: escaped, subjectRef: escaped, subjectType: escaped };
+    const { body } = await call(a.url.internal, 'notify.v1.ProducerService/PublishDataChange', {
+      tenantId: 'demo',
+      userIds: ['alice'],
+      ...hint,
+    });
+    assert.equal(body.sessions, 1);
+    assert.deepEqual(await stream.nextJson('data_change'), hint);
+  });
+
   it('count a user’s streams together', async (t) => {
     const [a, b] = await replicas(t, 2, { NOTIFY_LIVE_MAX_STREAMS_PER_USER: '2' });
     assert.ok(a && b);
