@@ -118,6 +118,7 @@ export class Session implements SessionInfo {
     await this.#catchUp(untakenAtMs);
     if (this.ended) return;
     summary = await store.inboxSummary(this.owner);
+    if (this.ended) return;
     this.#send({ kind: 'inbox', change: { summary } });
     await this.#goLive();
   }
@@ -198,7 +199,7 @@ export class Session implements SessionInfo {
   end(reason: EndReason, reconnect: boolean): void {
     if (this.ended) return;
     this.#send({ kind: 'end', reason, reconnect });
-    this.#sink.finish();
+    this.#sink.finish(this.#state === 'starting' && reason === 'overloaded' ? 'later' : 'now');
     this.#close(reason);
   }
 
