@@ -68,7 +68,11 @@ export class StoreChecks {
           else if (summary) session.check(summary);
           then(session, summary?.version ?? session.inboxVersion);
         }),
-      (error: unknown) => this.#observer.failed('heartbeat', error),
+      (error: unknown) => {
+        this.#observer.failed('heartbeat', error);
+        // a stream has to show that it lives, or proxies would cut it
+        for (const session of sessions) if (!session.ended) then(session, session.inboxVersion);
+      },
     );
   }
 
