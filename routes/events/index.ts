@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import type { NotifyError } from '../../src/core/errors.ts';
 import type { EndReason } from '../../src/core/live/events.ts';
 import { forgetRequest, startStream, whenClosed } from '../live/raw-response.ts';
 import { ResponseSink, type StreamEncoding, type StreamOptions } from '../live/response-sink.ts';
@@ -8,20 +9,13 @@ import { sseText } from '../rpc/wire/live-event.ts';
 
 const contentType = 'text/event-stream; charset=utf-8';
 
-/** How long a browser waits before it comes back, in milliseconds, by the reason it was sent away for; plus jitter. */
-const retryMs: Partial<Record<EndReason, number>> = { too_many_streams: 600_000, overloaded: 5_000 };
+/** How long a browser waits before it comes back, in milliseconds: where nothing is wrong, and where the server could not begin. */
 const usualRetryMs = 1_000;
+const failedRetryMs = 5_000;
 
-/** Each `retry:` is up to this much longer than its base. */
+/** Each `retry:` is up to this much longer than its base, unless that is minutes. */
 const retryJitter = 1;
-
-/** Server-sent events (WHATWG HTML §9.2). */
-const encoding: StreamEncoding = {
-  event: sseText,
-  finish: (response) => {
-    response.end();
-  },
-};
+const minutesMs = 60_000;
 
 /**
  * GET /v1/events: a user's live stream for EventSource.
@@ -33,27 +27,41 @@ export default fp<StreamOptions>(
   async (app, { liveEnabled, finishTimeoutMs }) => {
     const { auth, liveHub, ambient } = app;
 
-    const retry = (reason?: EndReason): string => {
-      const base = (reason && retryMs[reason]) ?? usualRetryMs;
-      const jittered = reason === 'too_many_streams' ? base : base * (1 + retryJitter * ambient.random());
-      return `retry: ${Math.round(jittered)}\n\n`;
+    const retry = (baseMs = usualRetryMs): string => {
+      const ms = baseMs >= minutesMs ? baseMs : baseMs * (1 + retryJitter * ambient.random());
+      return `retry: ${Math.round(ms)}\n\n`;
     };
 
-    const sendAway = (reply: FastifyReply, reason: EndReason): void => {
+    const sendAway = (reply: FastifyReply, reason: EndReason, { retryAfterMs }: NotifyError): void => {
       const response = startStream(reply, contentType);
-      response.end(`${retry(reason)}event: end\ndata: ${JSON.stringify({ reason, reconnect: true })}\n\n`);
+      response.end(
+        `${retry(retryAfterMs)}event: end\ndata: ${JSON.stringify({ reason, reconnect: true })}\n\n`,
+      );
+    };
+
+    /** Server-sent events (WHATWG HTML §9.2). */
+    const encoding: StreamEncoding = {
+      event(event, sessionId, position) {
+        const text = sseText(event, sessionId, position);
+        const hasFailed = event.kind === 'end' && event.reason === 'overloaded' && position === undefined;
+        return hasFailed ? retry(failedRetryMs) + text : text;
+      },
+      finish(response) {
+        response.end();
+      },
     };
 
     app.get('/v1/events', { exposeHeadRoute: false }, async (request, reply) => {
       const principal = auth.recipient(bearer(request));
       if (!liveEnabled) return reply.code(204).send();
-      if (app.pressure.refusal()) {
-        sendAway(reply, 'overloaded');
+      const overload = app.pressure.refusal();
+      if (overload) {
+        sendAway(reply, 'overloaded', overload);
         return reply;
       }
       const refusal = liveHub.refusal(principal);
       if (refusal) {
-        sendAway(reply, refusal.reason);
+        sendAway(reply, refusal.reason, refusal.error);
         return reply;
       }
       const response = startStream(reply, contentType);

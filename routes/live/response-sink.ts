@@ -7,8 +7,8 @@ import { cutOff } from './raw-response.ts';
 /** How events become bytes, and how a response ends. */
 export interface StreamEncoding {
   event(event: LiveEvent, sessionId: string, position: number | undefined): string | Uint8Array;
-  /** Writes what ends the response. */
-  finish(response: ServerResponse): void;
+  /** Writes what ends the response. @param comeBack see StreamSink */
+  finish(response: ServerResponse, comeBack: 'now' | 'later'): void;
 }
 
 /** How this process serves live streams. */
@@ -92,8 +92,12 @@ export class ResponseSink implements StreamSink {
     this.#progress = task;
   }
 
-  /** @param end writes what ends the response; by default the encoding's own words */
-  finish(end = this.#encoding.finish): void {
+  finish(comeBack: 'now' | 'later'): void {
+    this.finishWith((response) => this.#encoding.finish(response, comeBack));
+  }
+
+  /** The same in other words than the encoding's own. @param end writes what ends the response */
+  finishWith(end: (response: ServerResponse) => void): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
     for (const { bytes, written } of this.#waiting.splice(0)) this.#write(bytes, written);
     if (this.#isChunked) this.#response.chunkedEncoding = true;

@@ -26,6 +26,9 @@ const method = NotificationClientService.method.streamEvents;
 /** How a stream that the server ends is closed: clients reconnect, as the public contract says. */
 const reconnect = new NotifyError('canceled', 'reconnect');
 
+/** When a client should come back after a stream that could not begin, in milliseconds, and up to twice as late. */
+const failedRetryMs = 5_000;
+
 /**
  * StreamEvents over Connect, gRPC and gRPC-web. Written here rather than through the library, because an event is
  * serialized once for all of a user's streams, a write's completion is what "delivered" means, and a library stream costs
@@ -33,6 +36,10 @@ const reconnect = new NotifyError('canceled', 'reconnect');
  */
 export function streamEvents(app: FastifyInstance, options: StreamOptions): RunStream {
   const { liveEnabled, finishTimeoutMs } = options;
+  const failed = () =>
+    new NotifyError('unavailable', 'the stream could not begin; open it again', {
+      retryAfterMs: failedRetryMs * (1 + app.ambient.random()),
+    });
   return async (request, reply, protocol) => {
     const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto');
     try {
@@ -48,7 +55,7 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
       const refusal = app.liveHub.refusal(principal);
       if (refusal) throw refusal.error;
 
-      const sink = new ResponseSink(response, encodingFor(protocol), finishTimeoutMs);
+      const sink = new ResponseSink(response, encodingFor(protocol, failed), finishTimeoutMs);
       const session = app.liveHub.open(
         {
           owner: principal,
@@ -62,7 +69,7 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
         session.onEnd(
           app.ambient.clock.after(timeoutMs, () => {
             const late = new NotifyError('deadline_exceeded', "the call's deadline has passed");
-            sink.finish(() => end(response, protocol, late));
+            sink.finishWith(() => end(response, protocol, late));
             session.gone();
           }),
         );
@@ -77,13 +84,13 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
   };
 }
 
-function encodingFor(protocol: Protocol): StreamEncoding {
+function encodingFor(protocol: Protocol, failed: () => NotifyError): StreamEncoding {
   return {
     event: (event, sessionId, position) =>
       protocol.isJson
         ? encodeEnvelope(0, Buffer.from(streamEventJson(event, sessionId, position)))
         : streamEventEnvelope(event, sessionId, position),
-    finish: (response) => end(response, protocol, reconnect),
+    finish: (response, comeBack) => end(response, protocol, comeBack === 'now' ? reconnect : failed()),
   };
 }
 

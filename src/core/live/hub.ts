@@ -73,7 +73,8 @@ export class LiveHub implements SessionHost {
     return refusalOf(
       {
         isStopping: this.#draining,
-        ofUser: (this.#sessions.of(owner)?.size ?? 0) + this.#peers.sessions(owner),
+        ofUser: this.#sessions.of(owner)?.size ?? 0,
+        ofUserElsewhere: this.#peers.sessions(owner),
         ofTenant: this.#sessions.countOfTenant(owner.tenantId),
         ofProcess: this.#sessions.size,
       },

@@ -7,11 +7,17 @@ export interface Refusal {
   readonly error: NotifyError;
 }
 
+/** When to come back where a client has to close a stream first, in milliseconds. */
+const fullRetryMs = 600_000;
+/** And where it may help to wait, or to come back to another replica. */
+const soonMs = 5_000;
+
 /** How many streams are open when another one is asked for. */
 export interface OpenStreams {
   readonly isStopping: boolean;
-  /** On all replicas, as far as this one knows. */
   readonly ofUser: number;
+  /** At other replicas, as far as this one knows. */
+  readonly ofUserElsewhere: number;
   readonly ofTenant: number;
   readonly ofProcess: number;
 }
@@ -26,13 +32,14 @@ export function refusalOf(open: OpenStreams, settings: LiveSettings): Refusal | 
         retryAfterMs: 1_000,
       }),
     };
-  if (open.ofUser >= maxStreamsPerUser)
+  if (open.ofUser + open.ofUserElsewhere >= maxStreamsPerUser)
     return {
       reason: 'too_many_streams',
       error: new NotifyError(
         'resource_exhausted',
         `this user already has ${maxStreamsPerUser} live streams; close one, or raise NOTIFY_LIVE_MAX_STREAMS_PER_USER`,
-        { retryAfterMs: 600_000 },
+        // a replica that was killed counts for some seconds more, while its clients come back here
+        { retryAfterMs: open.ofUser >= maxStreamsPerUser ? fullRetryMs : soonMs },
       ),
     };
   if (open.ofProcess >= maxStreams)
@@ -42,7 +49,7 @@ export function refusalOf(open: OpenStreams, settings: LiveSettings): Refusal | 
       error: new NotifyError(
         'resource_exhausted',
         `this server already has ${maxStreams} live streams; open the stream again, or raise NOTIFY_LIVE_MAX_STREAMS`,
-        { retryAfterMs: 5_000 },
+        { retryAfterMs: soonMs },
       ),
     };
   if (maxStreamsPerTenant > 0 && open.ofTenant >= maxStreamsPerTenant)
@@ -51,7 +58,7 @@ export function refusalOf(open: OpenStreams, settings: LiveSettings): Refusal | 
       error: new NotifyError(
         'resource_exhausted',
         `this tenant already has ${maxStreamsPerTenant} live streams on this server; close some, or raise NOTIFY_LIVE_MAX_STREAMS_PER_TENANT`,
-        { retryAfterMs: 600_000 },
+        { retryAfterMs: fullRetryMs },
       ),
     };
   return undefined;

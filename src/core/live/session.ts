@@ -118,6 +118,7 @@ export class Session implements SessionInfo {
     await this.#catchUp(untakenAtMs);
     if (this.ended) return;
     summary = await store.inboxSummary(this.owner);
+    if (this.ended) return;
     this.#send({ kind: 'inbox', change: { summary } });
     await this.#goLive();
   }
@@ -199,7 +200,7 @@ export class Session implements SessionInfo {
     if (this.ended) return;
     try {
       this.#send({ kind: 'end', reason, reconnect });
-      this.#sink.finish();
+      this.#sink.finish(this.#state === 'starting' && reason === 'overloaded' ? 'later' : 'now');
     } catch (error) {
       // what cannot be written cannot be ended cleanly either
       this.#hub.observer.failed('stream', error);

@@ -17,8 +17,12 @@ export interface StreamSink {
   bufferedBytes(): number;
   /** Runs `task` each time some of those bytes have left; undefined: no more. */
   onProgress(task: (() => void) | undefined): void;
-  /** Ends the response cleanly after what was sent; on RPC with the status that belongs to the reason. */
-  finish(): void;
+  /**
+   * Ends the response cleanly after what was sent.
+   * @param comeBack when the client should open another stream, where the response's end can tell: `later` after one that the
+   *   server could not begin
+   */
+  finish(comeBack: 'now' | 'later'): void;
   /** Closes the connection without waiting for the peer. */
   destroy(): void;
 }

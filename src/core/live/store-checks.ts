@@ -59,6 +59,11 @@ export class StoreChecks {
   ): Promise<void> {
     const known = sessions.map(knownTo);
     const failed = (error: unknown) => this.#observer.failed('heartbeat', error);
+    // a stream has to show that it lives also while the store is away, or proxies would cut it
+    const unasked = (error: unknown) => {
+      failed(error);
+      for (const session of sessions) this.#alone(session, () => then(session, session.inboxVersion));
+    };
     return this.#store
       .changedInboxes(known)
       .then(
@@ -73,7 +78,7 @@ export class StoreChecks {
               then(session, summary?.version ?? session.inboxVersion);
             });
           }),
-        failed,
+        unasked,
       )
       .catch(failed);
   }

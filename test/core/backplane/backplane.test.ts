@@ -220,6 +220,25 @@ describe('what replicas tell each other', () => {
 describe('a replica', () => {
   const silence = backplaneDefaults.peerTimeoutMs + 2 * backplaneDefaults.heartbeatMs;
 
+  it('that was killed keeps its users away for seconds, not minutes', async () => {
+    const { a, b, advance } = await two();
+    const limit = 20;
+    for (let i = 0; i < limit - 5; i += 1) await a.open();
+    await advance(10);
+    await a.die();
+    await advance(2_000);
+    let opened = 0;
+    for (; b.hub.refusal(alice) === undefined; opened += 1) await b.open();
+    assert.equal(opened, 5);
+    assert.equal(b.hub.refusal(alice)?.reason, 'too_many_streams');
+    const againMs = b.hub.refusal(alice)?.error.retryAfterMs ?? 0;
+    assert.equal(againMs, 5_000);
+    await advance(againMs);
+    for (; b.hub.refusal(alice) === undefined; opened += 1) await b.open();
+    assert.equal(opened, limit);
+    assert.equal(b.hub.refusal(alice)?.error.retryAfterMs, 600_000, 'these are all here');
+  });
+
   it('that falls silent is dropped, and what it may have left unsaid is looked for', async () => {
     const { a, b, advance } = await two();
     await a.open();

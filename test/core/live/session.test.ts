@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Notification } from '../../../src/core/glossary.ts';
+import type { Session } from '../../../src/core/live/session.ts';
 import { wireStatus } from '../../../src/core/status.ts';
-import { liveBench } from '../../support/live.ts';
+import { liveBench, TestSink } from '../../support/live.ts';
 import { slowly, storeWith } from '../../support/wrapped-store.ts';
 
 const alice = { tenantId: 'demo', userId: 'alice' };
@@ -268,6 +269,55 @@ describe('a live stream', () => {
     await live.notify('one');
     await live.ambient.clock.advance(30_000);
     assert.equal(sink.of('heartbeat').at(-1)?.inboxVersion, (await live.store.inboxSummary(alice)).version);
+  });
+
+  it('beats on while the store is away', async () => {
+    let isAway = false;
+    const live = liveBench({ heartbeatIntervalMs: 30_000 }, (store) =>
+      storeWith(store, {
+        changedInboxes: (known) => (isAway ? Promise.reject(new Error('away')) : store.changedInboxes(known)),
+      }),
+    );
+    const { sink, session } = await live.open();
+    const other = await live.open({ user: 'bob' });
+    await live.notify('one');
+    isAway = true;
+    other.session.gone();
+    await live.ambient.clock.advance(95_000);
+    const { version } = await live.store.inboxSummary(alice);
+    assert.deepEqual(
+      sink.of('heartbeat').map(({ inboxVersion }) => inboxVersion),
+      [0, version, version, version],
+    );
+    assert.equal(other.sink.of('heartbeat').length, 1, 'one that has ended is sent nothing');
+    await live.notify('kept', { quiet: true });
+    isAway = false;
+    await live.ambient.clock.advance(30_000);
+    assert.deepEqual(sink.ids, ['one', 'kept']);
+    assert.equal(session.ended, false);
+  });
+
+  it('is told nothing more once it has ended, whatever it waited for', async () => {
+    let reads = 0;
+    let session: Session | undefined;
+    const live = liveBench({}, (store) =>
+      storeWith(store, {
+        async inboxSummary(owner) {
+          reads += 1;
+          // the second is for the event after the replay
+          if (reads === 2) session?.end('shutdown', true);
+          return store.inboxSummary(owner);
+        },
+      }),
+    );
+    const sink = new TestSink();
+    session = live.hub.open(
+      { owner: alice, deviceType: 'browser', start: { kind: 'untaken' }, tokenExpiresAtMs: undefined },
+      sink,
+    );
+    await live.settle();
+    assert.equal(reads, 2);
+    assert.deepEqual(sink.kinds, ['heartbeat', 'end']);
   });
 
   it('goes on when the store fails once, as a new stream', async () => {

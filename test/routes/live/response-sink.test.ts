@@ -112,7 +112,7 @@ describe('a response that is written slowly', () => {
     const { sink, connection, body } = await openSink({ heartbeat: large });
     sink.send(heartbeat, 's', 1);
     await connection.accept();
-    sink.finish();
+    sink.finish('now');
     while (await connection.accept());
     assert.equal(body(), `${large}(end)`);
   });

@@ -1240,7 +1240,7 @@ describe('StreamEvents, in every protocol,', () => {
 
 describe('a StreamEvents that cannot begin', () => {
   for (const dialect of streamDialects)
-    it(`ends without a position that a client could come back with (${dialect.name})`, async (t) => {
+    it(`ends without a position to come back with, and says when to come back (${dialect.name})`, async (t) => {
       const broken = await build(t, {}, calm);
       t.mock.method(broken.core.store, 'inboxSummary', () => Promise.reject(new Error('away')));
       const request = Buffer.from(dialect.isJson ? '{}' : '');
@@ -1252,7 +1252,9 @@ describe('a StreamEvents that cannot begin', () => {
         : fromBinary(streamEvents.output, answer.message);
       assert.equal(event.case === 'end' && event.value.reason, 'overloaded');
       assert.equal(position, undefined);
-      assert.deepEqual([answer.error?.code, answer.error?.message], ['canceled', 'reconnect']);
+      const { code, message, retryAfter } = answer.error ?? {};
+      assert.deepEqual([code, message], ['unavailable', 'the stream could not begin; open it again']);
+      assert.ok(Number(retryAfter) >= 5 && Number(retryAfter) <= 10, `Retry-After: ${retryAfter}`);
     });
 });
 
