@@ -44,9 +44,11 @@ import type {
   NewDevice,
   NewNotification,
   NotificationPage,
+  PageLimits,
   SincePage,
   SinceQuery,
   Store,
+  StreamPosition,
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { UserMap } from '../../../src/core/user-map.ts';
@@ -62,6 +64,7 @@ import {
   estimateRecipientBytes,
   estimateRowBytes,
   inboxBytes,
+  textUnits,
 } from './estimate.ts';
 import { MemoryOutbox } from './outbox.ts';
 import { Room } from './room.ts';
@@ -140,9 +143,25 @@ export class MemoryStore implements Store {
   }
 
   async notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage> {
-    return (
-      this.#inbox(owner)?.since(query) ?? { notifications: [], through: this.#firstPosition, more: false }
-    );
+    return this.#since(owner, query);
+  }
+
+  async notificationsAfter(
+    streams: readonly StreamPosition[],
+    { limit, maxBytes, maxBytesOfAll }: PageLimits & { readonly maxBytesOfAll: number },
+  ): Promise<SincePage[]> {
+    let left = maxBytesOfAll;
+    return streams.map((stream) => {
+      const query = {
+        after: stream.after,
+        limit,
+        maxBytes: Math.min(maxBytes, left),
+        untakenAtMs: undefined,
+      };
+      const page = this.#since(stream, query);
+      for (const notification of page.notifications) left -= textUnits(notification);
+      return page;
+    });
   }
 
   async inboxSummary(owner: UserKey): Promise<InboxSummary> {
@@ -570,6 +589,11 @@ export class MemoryStore implements Store {
     const inbox = this.#inboxes.get(owner);
     inbox?.expire(this.#clock.now());
     return inbox;
+  }
+
+  #since(owner: UserKey, query: SinceQuery): SincePage {
+    const nothing = { notifications: [], through: this.#firstPosition, more: false };
+    return this.#inbox(owner)?.since(query) ?? nothing;
   }
 
   #summary(inbox: UserInbox | undefined): InboxSummary {

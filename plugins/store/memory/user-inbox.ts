@@ -158,6 +158,7 @@ export class UserInbox {
     return { notifications, more: false };
   }
 
+  /** As of Store; of no bytes at all there is an empty page. */
   since(query: SinceQuery): SincePage {
     const { after, limit, maxBytes, untakenAtMs } = query;
     const notifications: Notification[] = [];
@@ -165,6 +166,7 @@ export class UserInbox {
     for (const row of untakenAtMs === undefined
       ? this.#streamed(after)
       : this.#replayed(after, untakenAtMs)) {
+      if (maxBytes <= 0) return { notifications, through: after, more: true };
       notifications.push(this.show(row));
       size += textUnits(row.content);
       if (notifications.length === limit || size >= maxBytes)

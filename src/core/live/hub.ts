@@ -7,13 +7,13 @@ import { isStreamed, itemEvent } from './item-event.ts';
 import { endInTime } from './lifetime.ts';
 import { noPeers, type Peers } from './peers.ts';
 import { PendingHints } from './pending-hints.ts';
-import { readOnce } from './read-once.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 import { Session, type SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { drainSpacingMs, type LiveObserver, type LiveSettings } from './settings.ts';
 import type { StreamSink } from './sink.ts';
 import { StoreChecks } from './store-checks.ts';
+import { StoreReads } from './store-reads.ts';
 import type { StreamStart } from './stream-start.ts';
 import { TakenItems } from './taken-items.ts';
 
@@ -32,6 +32,7 @@ export interface StreamRequest {
  */
 export class LiveHub implements SessionHost {
   readonly store: Store;
+  readonly reads: StoreReads;
   readonly clock: Clock;
   readonly observer: LiveObserver;
   readonly settings: LiveSettings;
@@ -53,6 +54,7 @@ export class LiveHub implements SessionHost {
     peers: Peers = noPeers,
   ) {
     this.store = store;
+    this.reads = new StoreReads(store, ambient.clock, (notification) => this.itemEvent(notification));
     this.clock = ambient.clock;
     this.settings = settings;
     this.observer = observer;
@@ -103,13 +105,16 @@ export class LiveHub implements SessionHost {
     return this.#sessions.of(owner) !== undefined || this.#peers.sessions(owner) > 0;
   }
 
-  /** Tells a user's sessions of an item that became visible. Call it once the item is committed. */
-  publish(notification: Notification): void {
+  /**
+   * Tells a user's sessions of an item that became visible. Call it once the item is committed.
+   * @param version of the inbox with it; undefined where the item is known to be as it is stored now
+   */
+  publish(notification: Notification, version?: number): void {
     if (notification.position > 0) this.#peers.itemStored(notification, notification.position);
     const sessions = this.#sessions.of(notification);
     if (sessions === undefined || notification.position === 0) return;
     const event = isStreamed(notification) ? this.itemEvent(notification) : undefined;
-    for (const session of sessions) session.announce(notification.position, event);
+    for (const session of sessions) session.announce(notification.position, event, version);
   }
 
   /** Runs `task` once when a stream has taken the item. @returns gives up waiting */
@@ -137,19 +142,9 @@ export class LiveHub implements SessionHost {
     for (const session of [...(this.#sessions.of(owner) ?? [])]) session.erased(position);
   }
 
-  /** Another replica has stored something of a user: it is read once, however many sessions there are. */
+  /** Another replica has stored something of a user. */
   heardItem(owner: UserKey, position: number): void {
-    const sessions = this.#sessions.of(owner);
-    if (sessions === undefined) return;
-    const [only] = sessions;
-    if (sessions.size === 1) only?.hear(position);
-    else
-      readOnce(this.store, owner, [...sessions], position, (item) => this.itemEvent(item)).catch(
-        (error: unknown) => {
-          this.observer.failed('read what another replica stored', error);
-          for (const session of sessions) session.hear(position);
-        },
-      );
+    for (const session of this.#sessions.of(owner) ?? []) session.hear(position);
   }
 
   /** Another replica has changed a user's inbox. */

@@ -28,6 +28,25 @@ export const stallTimeoutMs = 10_000;
 /** A replay reads this many items at a time, and fewer where their texts reach as many bytes as a session may buffer. */
 export const replayPage = 100;
 
+/** Calls at a time that read on for streams that are open, of all users. */
+export const readsAtOnce = 2;
+
+/** How many streams are read on by one call. */
+export const streamsPerRead = 100;
+
+/** Such a call reads about this many items in all, a hundredth of it at least of each stream. */
+export const itemsPerRead = 1_000;
+
+/** Such a call ends with the item whose texts reach this many bytes. */
+export const bytesPerRead = 1024 * 1024;
+
+/** Calls at a time that read one user's inbox, mostly for streams that open. Half of a store's connections are others'. */
+export const userReadsAtOnce = 3;
+
+/** How often a stream that is open asks an unavailable store again before it ends, and the pause before each, in milliseconds. */
+export const storeRetries = 30;
+export const storeRetryMs = 1_000;
+
 /** Hints that wait for one session's acknowledgement; the oldest go beyond it. */
 export const pendingHintsPerSession = 1_000;
 
