@@ -60,7 +60,7 @@ export class LiveHub implements SessionHost {
     this.observer = observer;
     this.#ambient = ambient;
     this.#peers = peers;
-    this.#taken = new TakenItems(store, observer, (ids) => peers.taken(ids));
+    this.#taken = new TakenItems(store, ambient.clock, observer, (ids) => peers.taken(ids));
     this.#checks = new StoreChecks(store, ambient.clock, observer, this.#sessions.byId);
     this.#hints = new PendingHints(ambient.clock, settings);
     // the heartbeat is also the last resort against whatever was missed: each session is checked once an interval

@@ -47,6 +47,16 @@ export const userReadsAtOnce = 3;
 export const storeRetries = 30;
 export const storeRetryMs = 1_000;
 
+/** How many items that streams have taken are recorded by one call. */
+export const takenPerWrite = 500;
+
+/** So many that could not be recorded yet are kept, some hundred bytes each; what comes beyond stays pending. */
+export const unrecordedItems = 50_000;
+
+/** How often recording is tried that fails by a store that is there; one that is unavailable is waited for, with pauses up to this. */
+export const takenTries = 5;
+export const longestStoreRetryMs = 30_000;
+
 /** Hints that wait for one session's acknowledgement; the oldest go beyond it. */
 export const pendingHintsPerSession = 1_000;
 
@@ -70,7 +80,7 @@ export interface LiveObserver {
   opened(session: SessionInfo): void;
   closed(session: SessionInfo, reason: string): void;
   sent(kind: string): void;
-  /** A stream was the first to take an item, this long after it was stored. */
+  /** A stream was the first to take an item, this long after it was stored; told once for an item, when that is recorded. */
   delivered(afterMs: number): void;
   /** A session's reader does not keep up; `cut`: and is dropped for it. */
   slow(session: SessionInfo, cut: boolean): void;

@@ -1,5 +1,5 @@
 import type { Clock } from '../ambient.ts';
-import { NotifyError } from '../errors.ts';
+import { isUnavailable } from '../errors.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
 import type { SincePage, Store, StreamPosition } from '../store.ts';
 import { userKey } from '../user-key.ts';
@@ -141,6 +141,3 @@ export class StoreReads {
     return { events: notifications.map(this.#itemEvent), through, more };
   }
 }
-
-const isUnavailable = (error: unknown): boolean =>
-  error instanceof NotifyError && error.code === 'unavailable';
