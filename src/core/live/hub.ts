@@ -5,6 +5,7 @@ import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
 import { isStreamed, itemEvent } from './item-event.ts';
 import { endInTime } from './lifetime.ts';
+import { Pace } from './pace.ts';
 import { noPeers, type Peers } from './peers.ts';
 import { PendingHints } from './pending-hints.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
@@ -33,6 +34,8 @@ export interface StreamRequest {
 export class LiveHub implements SessionHost {
   readonly store: Store;
   readonly reads: StoreReads;
+  /** What many items at a time are published by. */
+  readonly pace = new Pace();
   readonly clock: Clock;
   readonly observer: LiveObserver;
   readonly settings: LiveSettings;
