@@ -78,6 +78,11 @@ export async function exercise(dsn: string): Promise<Statement[]> {
   await store.listNotifications(owner, { ...everything, types: ['order'], channels: ['in_app'] });
   for (const untakenAtMs of [undefined, BigInt(system.clock.now())])
     await store.notificationsSince(owner, { after: 99_990, limit: 100, maxBytes: 2 ** 20, untakenAtMs });
+  await store.notificationsAfter([{ ...owner, after: 99_990 }], {
+    limit: 100,
+    maxBytes: 2 ** 16,
+    maxBytesOfAll: 2 ** 20,
+  });
   await store.inboxSummary(owner);
   await store.changedInboxes([{ ...owner, version: 0, newestPosition: 0 }]);
   await store.advanceItems(500);

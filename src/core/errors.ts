@@ -48,6 +48,10 @@ export class NotifyError extends Error {
   }
 }
 
+/** Whether whoever was asked could not be reached for the moment. */
+export const isUnavailable = (error: unknown): boolean =>
+  error instanceof NotifyError && error.code === 'unavailable';
+
 /**
  * A message names at most this many violations, and this many characters of them: they travel twice, as text and as details,
  * and gRPC clients take 8 KiB of both together.

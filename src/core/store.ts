@@ -57,6 +57,16 @@ export interface Store extends Outbox, DeliveryLog, ReceiptLog, AddressBook {
   /** The items that a stream sends, oldest position first. */
   notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage>;
 
+  /**
+   * The same after positions of many streams at once, whatever other streams have taken: one page for each, in order. The first
+   * that anything follows has at least one item; where the pages before one have reached the bound of all, it has none and says
+   * `more` at the position that it began at.
+   */
+  notificationsAfter(
+    streams: readonly StreamPosition[],
+    limits: PageLimits & { readonly maxBytesOfAll: number },
+  ): Promise<SincePage[]>;
+
   inboxSummary(owner: UserKey): Promise<InboxSummary>;
 
   /**
@@ -167,9 +177,22 @@ export interface NotificationPage {
  * What a stream still has to send. Items that are deleted or archived never are; an item that was read, seen or
  * archived before any stream took it is not either.
  */
-export interface SinceQuery {
+export interface SinceQuery extends PageLimits {
   /** Positions above it. */
   readonly after: number;
+  /**
+   * When given: only items that no stream had taken at this time (taken later still counts: another stream of the
+   * same user that opens at the same moment must not hide it from this one).
+   */
+  readonly untakenAtMs: EpochMs | undefined;
+}
+
+/** How far a stream of a user has come. */
+export interface StreamPosition extends UserKey {
+  readonly after: number;
+}
+
+export interface PageLimits {
   /** 1 to 1,000. */
   readonly limit: number;
   /**
@@ -177,11 +200,6 @@ export interface SinceQuery {
    * hand. It has at least one item, if there is one.
    */
   readonly maxBytes: number;
-  /**
-   * When given: only items that no stream had taken at this time (taken later still counts: another stream of the
-   * same user that opens at the same moment must not hide it from this one).
-   */
-  readonly untakenAtMs: EpochMs | undefined;
 }
 
 export interface SincePage {

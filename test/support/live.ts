@@ -125,7 +125,7 @@ export function liveBench(
     opened: () => seen.push('opened'),
     closed: (_session, reason) => seen.push(`closed ${reason}`),
     sent: () => {},
-    delivered: () => {},
+    delivered: (afterMs) => seen.push(`delivered after ${afterMs} ms`),
     slow: (_session, cut) => seen.push(cut ? 'cut' : 'blocked'),
     failed: (what, error) => seen.push(`failed ${what}: ${String(error)}`),
   };

@@ -41,9 +41,11 @@ import type {
   NewDevice,
   NewNotification,
   NotificationPage,
+  PageLimits,
   SincePage,
   SinceQuery,
   Store,
+  StreamPosition,
 } from '../../../src/core/store.ts';
 import { noRecipient } from '../recipients.ts';
 import { advanceItems } from './advance.ts';
@@ -57,7 +59,7 @@ import { changedInboxes, listItems } from './listing.ts';
 import { recordOutcome } from './outcomes.ts';
 import { recordReceipt } from './receipts.ts';
 import { retryDeliveries } from './retry.ts';
-import { itemsSince } from './streaming.ts';
+import { itemsAfter, itemsSince } from './streaming.ts';
 import { Tables } from './tables.ts';
 
 export interface MemoryStoreOptions {
@@ -118,9 +120,14 @@ export class MemoryStore implements Store {
   }
 
   async notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage> {
-    const inbox = this.#tables.inbox(owner);
-    if (inbox !== undefined) return itemsSince(inbox, query);
-    return { notifications: [], through: this.#tables.summary(inbox).newestPosition, more: false };
+    return itemsSince(this.#tables, owner, query);
+  }
+
+  async notificationsAfter(
+    streams: readonly StreamPosition[],
+    limits: PageLimits & { readonly maxBytesOfAll: number },
+  ): Promise<SincePage[]> {
+    return itemsAfter(this.#tables, streams, limits);
   }
 
   async inboxSummary(owner: UserKey): Promise<InboxSummary> {

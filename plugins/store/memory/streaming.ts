@@ -1,18 +1,38 @@
-import type { EpochMs, Notification } from '../../../src/core/glossary.ts';
-import type { SincePage, SinceQuery } from '../../../src/core/store.ts';
+import type { EpochMs, Notification, UserKey } from '../../../src/core/glossary.ts';
+import type { PageLimits, SincePage, SinceQuery, StreamPosition } from '../../../src/core/store.ts';
 import { textUnits } from './estimate.ts';
 import type { Row } from './row.ts';
 import { byPosition } from './row-order.ts';
+import type { Tables } from './tables.ts';
 import type { UserInbox } from './user-inbox.ts';
 
-/** See Store.notificationsSince. */
-export function itemsSince(inbox: UserInbox, query: SinceQuery): SincePage {
+/** See Store.notificationsAfter. */
+export function itemsAfter(
+  tables: Tables,
+  streams: readonly StreamPosition[],
+  { limit, maxBytes, maxBytesOfAll }: PageLimits & { readonly maxBytesOfAll: number },
+): SincePage[] {
+  let left = maxBytesOfAll;
+  return streams.map((stream) => {
+    const query = { after: stream.after, limit, maxBytes: Math.min(maxBytes, left), untakenAtMs: undefined };
+    const page = itemsSince(tables, stream, query);
+    for (const notification of page.notifications) left -= textUnits(notification);
+    return page;
+  });
+}
+
+/** See Store.notificationsSince; of no bytes at all there is an empty page. */
+export function itemsSince(tables: Tables, owner: UserKey, query: SinceQuery): SincePage {
+  const inbox = tables.inbox(owner);
+  if (inbox === undefined)
+    return { notifications: [], through: tables.summary(inbox).newestPosition, more: false };
   const { after, limit, maxBytes, untakenAtMs } = query;
   const notifications: Notification[] = [];
   let size = 0;
   for (const row of untakenAtMs === undefined
     ? streamed(inbox, after)
     : replayed(inbox, after, untakenAtMs)) {
+    if (maxBytes <= 0) return { notifications, through: after, more: true };
     notifications.push(inbox.show(row));
     size += textUnits(row.content);
     if (notifications.length === limit || size >= maxBytes)

@@ -1,5 +1,5 @@
 /** How long all texts of an item are together, in bytes. Postgres knows it without reading a long one. */
-const textBytes = [
+export const textBytes = [
   'notification_id',
   'type',
   'subject_ref',

@@ -41,9 +41,11 @@ import type {
   NewDevice,
   NewNotification,
   NotificationPage,
+  PageLimits,
   SincePage,
   SinceQuery,
   Store,
+  StreamPosition,
 } from '../../../src/core/store.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { advanceItems } from './advance.ts';
@@ -68,7 +70,7 @@ import { retryDeliveries } from './retry.ts';
 import { settings } from './settings.ts';
 import { SharedReads } from './shared-reads.ts';
 import type { Statement } from './statement.ts';
-import { notificationsSince } from './streaming.ts';
+import { notificationsAfter, notificationsSince } from './streaming.ts';
 
 const time: Statement = { name: 'time', text: `SELECT ${databaseNow} AS now_ms` };
 
@@ -146,6 +148,14 @@ export class PostgresStore implements Store {
 
   async notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage> {
     return this.#safe(notificationsSince(this.#db, owner, query, this.#clock.now()));
+  }
+
+  async notificationsAfter(
+    streams: readonly StreamPosition[],
+    limits: PageLimits & { readonly maxBytesOfAll: number },
+  ): Promise<SincePage[]> {
+    if (streams.length === 0) return [];
+    return this.#safe(notificationsAfter(this.#db, streams, limits, this.#clock.now()));
   }
 
   async inboxSummary(owner: UserKey): Promise<InboxSummary> {

@@ -6,15 +6,16 @@ import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
 import { isStreamed, itemEvent } from './item-event.ts';
 import { endInTime } from './lifetime.ts';
+import { Pace } from './pace.ts';
 import { noPeers, type Peers } from './peers.ts';
 import { PendingHints } from './pending-hints.ts';
-import { readOnce } from './read-once.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 import { Session, type SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { drainSpacingMs, type LiveObserver, type LiveSettings } from './settings.ts';
 import type { StreamSink } from './sink.ts';
 import { StoreChecks } from './store-checks.ts';
+import { StoreReads } from './store-reads.ts';
 import type { StreamStart } from './stream-start.ts';
 import { TakenItems } from './taken-items.ts';
 
@@ -33,6 +34,9 @@ export interface StreamRequest {
  */
 export class LiveHub implements SessionHost {
   readonly store: Store;
+  readonly reads: StoreReads;
+  /** What many items at a time are published by. */
+  readonly pace = new Pace();
   readonly clock: Clock;
   readonly observer: LiveObserver;
   readonly settings: LiveSettings;
@@ -54,12 +58,13 @@ export class LiveHub implements SessionHost {
     peers: Peers = noPeers,
   ) {
     this.store = store;
+    this.reads = new StoreReads(store, ambient.clock, (notification) => this.itemEvent(notification));
     this.clock = ambient.clock;
     this.settings = settings;
     this.observer = observer;
     this.#ambient = ambient;
     this.#peers = peers;
-    this.#taken = new TakenItems(store, observer, (ids) => peers.taken(ids));
+    this.#taken = new TakenItems(store, ambient.clock, observer, (ids) => peers.taken(ids));
     this.#checks = new StoreChecks(store, ambient.clock, observer, this.#sessions.byId);
     this.#hints = new PendingHints(ambient.clock, settings);
     // the heartbeat is also the last resort against whatever was missed: each session is checked once an interval
@@ -105,13 +110,16 @@ export class LiveHub implements SessionHost {
     return this.#sessions.of(owner) !== undefined || this.#peers.sessions(owner) > 0;
   }
 
-  /** Tells a user's sessions of an item that became visible. Call it once the item is committed. */
-  publish(notification: Notification): void {
+  /**
+   * Tells a user's sessions of an item that became visible. Call it once the item is committed.
+   * @param version of the inbox with it; undefined where the item is known to be as it is stored now
+   */
+  publish(notification: Notification, version?: number): void {
     if (notification.position > 0) this.#peers.itemStored(notification, notification.position);
     const sessions = this.#sessions.of(notification);
     if (sessions === undefined || notification.position === 0) return;
     const event = isStreamed(notification) ? this.itemEvent(notification) : undefined;
-    for (const session of sessions) session.announce(notification.position, event);
+    for (const session of sessions) session.announce(notification.position, event, version);
   }
 
   /** Runs `task` once when a stream has taken the item. @returns gives up waiting */
@@ -139,19 +147,9 @@ export class LiveHub implements SessionHost {
     for (const session of [...(this.#sessions.of(owner) ?? [])]) session.erased(position);
   }
 
-  /** Another replica has stored something of a user: it is read once, however many sessions there are. */
+  /** Another replica has stored something of a user. */
   heardItem(owner: UserKey, position: number): void {
-    const sessions = this.#sessions.of(owner);
-    if (sessions === undefined) return;
-    const [only] = sessions;
-    if (sessions.size === 1) only?.hear(position);
-    else
-      readOnce(this.store, owner, [...sessions], position, (item) => this.itemEvent(item)).catch(
-        (error: unknown) => {
-          this.observer.failed('read what another replica stored', error);
-          for (const session of sessions) session.hear(position);
-        },
-      );
+    for (const session of this.#sessions.of(owner) ?? []) session.hear(position);
   }
 
   /** Another replica has changed a user's inbox. */

@@ -2,24 +2,18 @@ import type { Clock } from '../ambient.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
 import type { Store } from '../store.ts';
 import type { EndReason, InboxEvent, InboxNews, ItemEvent, LiveEvent } from './events.ts';
-import {
-  bufferLimitBytes,
-  type LiveObserver,
-  replayPage,
-  type SessionInfo,
-  stallTimeoutMs,
-} from './settings.ts';
+import { bufferLimitBytes, type LiveObserver, type SessionInfo, stallTimeoutMs } from './settings.ts';
 import type { StreamSink } from './sink.ts';
-import { beforeUntaken, resumeAfter, type StreamStart } from './stream-start.ts';
+import type { StoreReads } from './store-reads.ts';
+import { beginningOf, type StreamStart } from './stream-start.ts';
 
 /** What a session needs of the hub it belongs to. */
 export interface SessionHost {
   readonly store: Pick<Store, 'inboxSummary' | 'notificationsSince'>;
+  readonly reads: Pick<StoreReads, 'after' | 'untaken' | 'summary' | 'inTurn'>;
   readonly clock: Clock;
   readonly observer: LiveObserver;
   heartbeatEvent(inboxVersion: number): LiveEvent;
-  /** An item as a stream shows it. */
-  itemEvent(notification: Notification): ItemEvent;
   /** The bytes of an item that no stream had taken before have left. */
   taken(notification: Notification): void;
   /** Lets work go on by itself; what goes wrong there ends this session only. */
@@ -28,6 +22,9 @@ export interface SessionHost {
   resumeHints(session: Session): void;
   closed(session: Session, reason: string): void;
 }
+
+/** An inbox change that names nothing. */
+const countsAlone: Partial<InboxNews> = {};
 
 /** What runs when a session ends: a list, since an array would keep room for more, ten thousand times. */
 interface CleanUp {
@@ -61,8 +58,8 @@ export class Session implements SessionInfo {
   #version = 0;
   /** The counts that this client was told last. */
   #told: InboxNews['summary'] | undefined;
-  /** An inbox change could not be sent: one with the counts alone follows when the socket drains. */
-  #inboxStale = false;
+  /** What changed in the inbox and could not be told yet; its counts are asked for. Undefined: nothing. */
+  #untold: Partial<InboxNews> | undefined;
   #cleanUp: CleanUp | undefined;
   /** Ends the wait for the socket to drain. */
   #unblock: (() => void) | undefined;
@@ -97,40 +94,33 @@ export class Session implements SessionInfo {
    * @param openedAtMs what a stream took before this time is not replayed to an `untaken` start
    */
   async run(start: StreamStart, openedAtMs: EpochMs): Promise<void> {
-    const { store } = this.#hub;
-    let summary = await store.inboxSummary(this.owner);
-    if (this.ended) return;
-    let untakenAtMs: EpochMs | undefined;
-    let reset = false;
-    if (start.kind === 'untaken') {
-      untakenAtMs = openedAtMs;
-      this.#sent = await beforeUntaken(store, this.owner, untakenAtMs);
-      if (this.ended) return;
-    } else {
-      const position = resumeAfter(start, summary);
-      reset = position === undefined;
-      this.#sent = position ?? summary.newestPosition;
-    }
+    const { store, reads } = this.#hub;
+    // one whose client has given up meanwhile has no need of it
+    const beginning = await reads.inTurn(async () =>
+      this.ended ? undefined : await beginningOf(store, this.owner, start, openedAtMs),
+    );
+    if (beginning === undefined || this.ended) return;
+    this.#sent = beginning.position;
     this.#state = 'catching_up';
-    this.#send(this.#hub.heartbeatEvent(summary.version));
-    if (reset) this.#send({ kind: 'reset' });
+    this.#send(this.#hub.heartbeatEvent(beginning.summary.version));
+    if (beginning.isReset) this.#send({ kind: 'reset' });
     this.#hub.resumeHints(this);
-    await this.#catchUp(untakenAtMs);
+    await this.#catchUp(beginning.untakenAtMs);
     if (this.ended) return;
-    summary = await store.inboxSummary(this.owner);
-    if (this.ended) return;
-    this.#send({ kind: 'inbox', change: { summary } });
+    this.#untold = countsAlone;
     await this.#goLive();
   }
 
   /**
    * A new position of this user; with the item, where it is one to stream.
-   * @param after nothing between there and the position is to be streamed
+   * @param version of the inbox with the item
    */
-  announce(position: number, event: ItemEvent | undefined, after = position - 1): void {
+  announce(position: number, event: ItemEvent | undefined, version = Number.POSITIVE_INFINITY): void {
     if (position > this.#announced) this.#announced = position;
     if (this.#state !== 'live' || position <= this.#sent) return;
-    if (after <= this.#sent && !this.#isBlocked()) {
+    // a change that the client was told before may have been one of this item, which the store has as it is now
+    const isLatest = version > this.#version;
+    if (isLatest && position === this.#sent + 1 && !this.#isBlocked()) {
       if (event === undefined) this.#sent = position;
       else this.#sendItem(event);
       return;
@@ -141,11 +131,16 @@ export class Session implements SessionInfo {
   inboxChanged(change: InboxNews): void {
     if (this.ended) return;
     if (this.#state === 'starting') return; // the inbox event after the replay has it
-    // it was overtaken, by another change or by an item that its counts do not have yet: they are asked for
-    if (change.summary.version <= this.#version) this.#inboxStale = true;
-    if (this.#state === 'blocked' || this.#isBlocked()) this.#inboxStale = true;
-    else this.#send({ kind: 'inbox', change });
-    if (this.#inboxStale) this.#recover();
+    if (this.#state !== 'live' || this.#isBlocked()) {
+      // what is being read may be from before the change
+      this.#tellLater(this.#state === 'catching_up' ? change : countsAlone);
+    } else {
+      const { version } = change.summary;
+      // it was overtaken, by another change or by an item that its counts do not have yet: they are asked for
+      if (version <= this.#version) this.#untold = countsAlone;
+      this.#send({ kind: 'inbox', change });
+    }
+    if (this.#untold !== undefined) this.#recover();
   }
 
   /** Something may have been stored up to a position, by another replica. */
@@ -168,11 +163,6 @@ export class Session implements SessionInfo {
   /** The inbox's version as far as the client has been told. */
   get inboxVersion(): number {
     return this.#version;
-  }
-
-  /** Whether the next item could be written at once. */
-  get isLive(): boolean {
-    return this.#state === 'live';
   }
 
   heartbeat(event: LiveEvent): void {
@@ -275,18 +265,23 @@ export class Session implements SessionInfo {
     this.#hub.run(this, this.#goLive());
   }
 
+  /** Of several changes the counts alone are told: the client fetches the inbox. */
+  #tellLater(change: Partial<InboxNews>): void {
+    this.#untold = this.#untold === undefined ? change : countsAlone;
+  }
+
   async #goLive(): Promise<void> {
     do {
-      await this.#catchUp(undefined);
+      if (this.#announced > this.#sent || this.#isBlocked()) await this.#catchUp(undefined);
       if (this.ended) return;
-      if (this.#inboxStale) {
-        this.#inboxStale = false;
-        const summary = await this.#hub.store.inboxSummary(this.owner);
+      const untold = this.#untold;
+      if (untold !== undefined) {
+        this.#untold = undefined;
+        const summary = await this.#hub.reads.summary(this.owner);
         if (this.ended) return;
-        // above the limit of named ids: the client refetches
-        this.#send({ kind: 'inbox', change: { summary } });
+        this.#send({ kind: 'inbox', change: { ...untold, summary } });
       }
-    } while (this.#announced > this.#sent || this.#isBlocked());
+    } while (this.#announced > this.#sent || this.#isBlocked() || this.#untold !== undefined);
     this.#state = 'live';
     this.#hub.resumeHints(this);
   }
@@ -311,16 +306,15 @@ export class Session implements SessionInfo {
    * @returns whether that was all
    */
   async #sendPage(untakenAtMs: EpochMs | undefined): Promise<boolean> {
-    const page = await this.#hub.store.notificationsSince(this.owner, {
-      after: this.#sent,
-      limit: replayPage,
-      maxBytes: bufferLimitBytes,
-      untakenAtMs,
-    });
+    const { reads } = this.#hub;
+    const page =
+      untakenAtMs === undefined
+        ? await reads.after(this.owner, this.#sent)
+        : await reads.untaken(this.owner, this.#sent, untakenAtMs);
     if (this.ended) return true;
-    for (const notification of page.notifications) {
+    for (const event of page.events) {
       if (this.#isBlocked()) return false;
-      this.#sendItem(this.#hub.itemEvent(notification));
+      this.#sendItem(event);
     }
     this.#sent = Math.max(this.#sent, page.through);
     return !page.more;
@@ -329,6 +323,8 @@ export class Session implements SessionInfo {
   /** Waits until the socket has taken everything; a reader that takes nothing for too long is cut. */
   #drained(): Promise<void> {
     this.#state = 'blocked';
+    // as long as it takes, nothing is kept for it
+    if (this.#untold !== undefined) this.#untold = countsAlone;
     this.#hub.observer.slow(this, false);
     return new Promise((resolve) => {
       let waitOn = this.#cutIfStalled();

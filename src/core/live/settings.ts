@@ -28,6 +28,35 @@ export const stallTimeoutMs = 10_000;
 /** A replay reads this many items at a time, and fewer where their texts reach as many bytes as a session may buffer. */
 export const replayPage = 100;
 
+/** Calls at a time that read on for streams that are open, of all users. */
+export const readsAtOnce = 2;
+
+/** How many streams are read on by one call. */
+export const streamsPerRead = 100;
+
+/** Such a call reads about this many items in all, a hundredth of it at least of each stream. */
+export const itemsPerRead = 1_000;
+
+/** Such a call ends with the item whose texts reach this many bytes. */
+export const bytesPerRead = 1024 * 1024;
+
+/** Calls at a time that read one user's inbox, mostly for streams that open. Half of a store's connections are others'. */
+export const userReadsAtOnce = 3;
+
+/** How often a stream that is open asks an unavailable store again before it ends, and the pause before each, in milliseconds. */
+export const storeRetries = 30;
+export const storeRetryMs = 1_000;
+
+/** How many items that streams have taken are recorded by one call. */
+export const takenPerWrite = 500;
+
+/** So many that could not be recorded yet are kept, some hundred bytes each; what comes beyond stays pending. */
+export const unrecordedItems = 50_000;
+
+/** How often recording is tried that fails by a store that is there; one that is unavailable is waited for, with pauses up to this. */
+export const takenTries = 5;
+export const longestStoreRetryMs = 30_000;
+
 /** Hints that wait for one session's acknowledgement; the oldest go beyond it. */
 export const pendingHintsPerSession = 1_000;
 
@@ -51,7 +80,7 @@ export interface LiveObserver {
   opened(session: SessionInfo): void;
   closed(session: SessionInfo, reason: string): void;
   sent(kind: string): void;
-  /** A stream was the first to take an item, this long after it was stored. */
+  /** A stream was the first to take an item, this long after it was stored; told once for an item, when that is recorded. */
   delivered(afterMs: number): void;
   /** A session's reader does not keep up; `cut`: and is dropped for it. */
   slow(session: SessionInfo, cut: boolean): void;

@@ -15,7 +15,7 @@ export type StreamStart =
  * The position after which a stream that resumes goes on.
  * @returns undefined where its client has to reset: the position is unreadable, too old, or newer than the newest
  */
-export function resumeAfter(
+function resumeAfter(
   start: Exclude<StreamStart, { readonly kind: 'untaken' }>,
   { oldestResumable, newestPosition }: InboxSummary,
 ): number | undefined {
@@ -25,12 +25,43 @@ export function resumeAfter(
   return position < oldestResumable || position > newestPosition ? undefined : position;
 }
 
+/** How a stream begins. */
+export interface Beginning {
+  readonly summary: InboxSummary;
+  /** It goes on after this position. */
+  readonly position: number;
+  /** What was taken before this time is not replayed; undefined: it is. */
+  readonly untakenAtMs: EpochMs | undefined;
+  readonly isReset: boolean;
+}
+
+/** @param openedAtMs what a stream took before this time is not replayed to an `untaken` start */
+export async function beginningOf(
+  store: Pick<Store, 'inboxSummary' | 'notificationsSince'>,
+  owner: UserKey,
+  start: StreamStart,
+  openedAtMs: EpochMs,
+): Promise<Beginning> {
+  const summary = await store.inboxSummary(owner);
+  if (start.kind === 'untaken') {
+    const position = await beforeUntaken(store, owner, openedAtMs);
+    return { summary, position, untakenAtMs: openedAtMs, isReset: false };
+  }
+  const position = resumeAfter(start, summary);
+  return {
+    summary,
+    position: position ?? summary.newestPosition,
+    untakenAtMs: undefined,
+    isReset: position === undefined,
+  };
+}
+
 /**
  * Where a stream begins that replays what no other has taken.
  * @param untakenAtMs what was taken later counts as untaken
  * @returns the position before the first such item, or the newest
  */
-export async function beforeUntaken(
+async function beforeUntaken(
   store: Pick<Store, 'notificationsSince'>,
   owner: UserKey,
   untakenAtMs: EpochMs,

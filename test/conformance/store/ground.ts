@@ -20,6 +20,7 @@ import type {
   SinceQuery,
   Store,
   StoredOutcome,
+  StreamPosition,
 } from '../../../src/core/store.ts';
 import type { FakeAmbient } from '../../support/ambient.ts';
 
@@ -175,6 +176,15 @@ export class Ground {
   since(owner: UserKey, query: Partial<SinceQuery> = {}) {
     const all = { after: 0, limit: 1_000, maxBytes: 2 ** 40, untakenAtMs: undefined };
     return this.store.notificationsSince(owner, { ...all, ...query });
+  }
+
+  /** What follows positions of several streams. */
+  after(
+    streams: readonly StreamPosition[],
+    limits: { readonly limit?: number; readonly maxBytes?: number; readonly maxBytesOfAll?: number } = {},
+  ) {
+    const all = { limit: 1_000, maxBytes: 2 ** 40, maxBytesOfAll: 2 ** 40 };
+    return this.store.notificationsAfter(streams, { ...all, ...limits });
   }
 
   /** The ids of every page of a stream, oldest first. The last page says that it reached the newest position. */

@@ -82,6 +82,87 @@ export function streaming(ground: Ground): void {
       assert.deepEqual(pages, [1, 1, 1, 1, 1, 1]);
     });
 
+    it('reads on for many streams at once, each from its own position, in order', async () => {
+      const [one, two, quiet, nobody] = [ground.user(), ground.user(), ground.user(), ground.user()];
+      const ofOne = await ground.addMany(one, 3);
+      const ofTwo = await ground.addMany(two, 2);
+      await ground.read(two, at(ofTwo, 0));
+      const [known] = await ground.addMany(quiet, 1);
+      assert.ok(known);
+      const streams = [
+        { ...two, after: 0 },
+        { ...quiet, after: known.position },
+        { ...one, after: at(ofOne, 0).position },
+        { ...nobody, after: 0 },
+        { ...one, after: at(ofOne, 1).position },
+      ];
+      const pages = await ground.after(streams);
+      assert.deepEqual(
+        pages.map(({ notifications }) => idsOf(notifications)),
+        [[at(ofTwo, 1).id], [], idsOf(ofOne.slice(1)), [], [at(ofOne, 2).id]],
+      );
+      assert.deepEqual(
+        pages,
+        await Promise.all(streams.map(({ after, ...owner }) => ground.since(owner, { after }))),
+      );
+      const limited = await ground.after(streams, { limit: 1 });
+      assert.deepEqual(
+        limited.map(({ notifications, more }) => [notifications.length, more]),
+        [
+          [1, true],
+          [0, false],
+          [1, true],
+          [0, false],
+          [1, true],
+        ],
+      );
+      assert.deepEqual(await ground.after([]), []);
+    });
+
+    it('leaves pages for later where those before them have reached the bound of all', async () => {
+      const users = [ground.user(), ground.user(), ground.user(), ground.user()];
+      const [idle, large, next, last] = users;
+      assert.ok(idle && large && next && last);
+      const body = 'x'.repeat(10_000);
+      for (const owner of [large, next, last]) await ground.addMany(owner, 3, { content: { body } });
+      const streams = users.map((owner) => ({ ...owner, after: 0 }));
+      const pages = await ground.after(streams, { maxBytes: 15_000, maxBytesOfAll: 25_000 });
+      assert.deepEqual(
+        pages.map(({ notifications, more }) => [notifications.length, more]),
+        [
+          [0, false],
+          [2, true],
+          [1, true],
+          [0, true],
+        ],
+      );
+      assert.equal(pages[3]?.through, 0, 'it goes on where it was');
+      const [, first, ...none] = await ground.after(streams, { maxBytesOfAll: 1 });
+      assert.equal(first?.notifications.length, 1, 'never nothing at all');
+      assert.deepEqual(
+        none.map(({ notifications, more }) => [notifications.length, more]),
+        [
+          [0, true],
+          [0, true],
+        ],
+      );
+    });
+
+    it('never reads on into what has expired', async () => {
+      const [gone, kept] = [ground.user(), ground.user()];
+      const expiresAtMs = ground.now + 1_000n;
+      await ground.add(gone, { content: { expiresAtMs } });
+      const item = await ground.add(kept);
+      await ground.ambient.clock.advance(1_001);
+      const streams = [gone, kept].map((owner) => ({ ...owner, after: 0 }));
+      const pages = await ground.after(streams);
+      assert.deepEqual(
+        pages.map(({ notifications }) => idsOf(notifications)),
+        [[], [item.id]],
+      );
+      assert.equal((await ground.store.inboxSummary(gone)).unreadCount, 0);
+    });
+
     it('passes over items without in-app', async () => {
       const owner = ground.user();
       for (let i = 0; i < 2; i++) await ground.add(owner, { deliveries: [ground.email()] });

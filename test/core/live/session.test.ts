@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Notification } from '../../../src/core/glossary.ts';
 import type { Session } from '../../../src/core/live/session.ts';
 import { wireStatus } from '../../../src/core/status.ts';
-import { liveBench, TestSink } from '../../support/live.ts';
+import { type LiveBench, liveBench, TestSink } from '../../support/live.ts';
 import { slowly, storeWith } from '../../support/wrapped-store.ts';
 
 const alice = { tenantId: 'demo', userId: 'alice' };
@@ -259,6 +259,72 @@ describe('a live stream', () => {
     await live.settle();
     const last = sink.of('inbox').at(-1)?.change.summary;
     assert.deepEqual([last?.unreadCount, last?.version], [1, summary.version + 1]);
+  });
+
+  for (const kind of ['read', 'delete'] as const)
+    for (const tabs of [1, 2])
+      it(`shows no item as it was before a change (${kind}, ${tabs} tab(s)) that came while the store was read`, async () => {
+        const live: LiveBench = liveBench({}, (store) =>
+          storeWith(store, {
+            async notificationsAfter(streams, limits) {
+              const pages = await store.notificationsAfter(streams, limits);
+              await new Promise<void>((resolve) => live.ambient.clock.after(5, resolve));
+              return pages;
+            },
+          }),
+        );
+        const streams = [];
+        for (let i = 0; i < tabs; i += 1) streams.push(await live.open());
+        const { id, position } = await live.notify('one', { quiet: true });
+        live.hub.heardItem(alice, position);
+        await live.ambient.clock.advance(2);
+        const { summary } = await live.store.changeInbox(alice, { kind, id, atMs: 1n });
+        live.hub.heardInbox(alice, { summary, [kind === 'read' ? 'readIds' : 'removedIds']: [id] });
+        await live.ambient.clock.advance(50);
+        for (const { sink } of streams) {
+          assert.deepEqual(sink.kinds.slice(-2), ['notification', 'inbox']);
+          assert.deepEqual(sink.of('inbox').at(-1)?.change, {
+            summary: await live.store.inboxSummary(alice),
+            [kind === 'read' ? 'readIds' : 'removedIds']: [id],
+          });
+        }
+      });
+
+  it('is told the counts alone after several changes that came while the store was read', async () => {
+    const live: LiveBench = liveBench({}, (store) =>
+      storeWith(store, {
+        async notificationsAfter(streams, limits) {
+          const pages = await store.notificationsAfter(streams, limits);
+          await new Promise<void>((resolve) => live.ambient.clock.after(5, resolve));
+          return pages;
+        },
+      }),
+    );
+    const { sink } = await live.open();
+    const { id, position } = await live.notify('one', { quiet: true });
+    live.hub.heardItem(alice, position);
+    await live.settle();
+    for (const change of [{ kind: 'read', id, atMs: 1n } as const, { kind: 'unread', id } as const]) {
+      const { summary } = await live.store.changeInbox(alice, change);
+      live.hub.heardInbox(alice, { summary, [`${change.kind}Ids`]: [id] });
+    }
+    await live.ambient.clock.advance(50);
+    assert.deepEqual(sink.kinds.slice(-2), ['notification', 'inbox']);
+    assert.deepEqual(sink.of('inbox').at(-1)?.change, { summary: await live.store.inboxSummary(alice) });
+  });
+
+  it('shows an item as it is, when a change of it was told before the item', async () => {
+    const live = liveBench();
+    const { sink } = await live.open();
+    const item = await live.notify('one', { quiet: true });
+    const { version } = await live.store.inboxSummary(alice);
+    const { summary } = await live.store.changeInbox(alice, { kind: 'read', id: item.id, atMs: 1n });
+    await live.notify('two', { quiet: true });
+    live.hub.inboxChanged(alice, { summary, readIds: [item.id] });
+    live.hub.publish(item, version);
+    await live.settle();
+    // nobody had taken it before it was read: it is sent to no stream
+    assert.deepEqual(sink.ids, ['two']);
   });
 
   it('beats once an interval, with the inbox version', async () => {
