@@ -87,14 +87,16 @@ const fullRetryAfterMs = 60_000;
 /**
  * The store for development and tests: everything is in this process and gone with it.
  *
- * Positions start at the time of construction in microseconds. So those of an earlier run are all older than
- * `oldestResumable`, and a client that comes back with one is told to reset.
+ * Positions start at the time of construction in microseconds, and above those of whoever was erased. So those of an earlier run,
+ * or of an inbox that was erased, are all older than `oldestResumable`, and a client that comes back with one is told to reset.
  */
 export class MemoryStore implements Store {
   readonly name = 'memory';
   readonly #clock: Ambient['clock'];
   readonly #limits: MemoryStoreLimits;
   readonly #firstPosition: number;
+  /** By tenant: above the positions and versions of all inboxes that were erased. */
+  readonly #floors = new Map<string, number>();
   readonly #room: Room;
   readonly #inboxes = new UserMap<UserInbox>();
   readonly #devices = new DeviceTable();
@@ -140,9 +142,12 @@ export class MemoryStore implements Store {
   }
 
   async notificationsSince(owner: UserKey, query: SinceQuery): Promise<SincePage> {
-    return (
-      this.#inbox(owner)?.since(query) ?? { notifications: [], through: this.#firstPosition, more: false }
-    );
+    const inbox = this.#inbox(owner);
+    if (inbox === undefined)
+      return { notifications: [], through: this.#firstPosition, more: false, isOfAnother: false };
+    // who was at the first position was in an inbox that had nothing
+    const isOfAnother = query.after > this.#firstPosition && query.after < inbox.floor;
+    return { ...inbox.since(query), isOfAnother };
   }
 
   async inboxSummary(owner: UserKey): Promise<InboxSummary> {
@@ -368,7 +373,12 @@ export class MemoryStore implements Store {
       erased += 1 + row.deliveries.length - (row.inApp === undefined ? 0 : 1);
       this.#evict(row);
     }
-    if (inbox !== undefined) this.#room.release(inboxBytes);
+    if (inbox !== undefined) {
+      this.#room.release(inboxBytes);
+      const { newestPosition, version } = inbox.summary;
+      const floor = Math.max(newestPosition, version) + 1;
+      this.#floors.set(owner.tenantId, Math.max(floor, this.#floors.get(owner.tenantId) ?? 0));
+    }
     this.#inboxes.delete(owner);
     for (const { deviceType, deviceId } of this.#devices.list(owner))
       if (this.#removeDevice(owner, { deviceType, deviceId })) erased += 1;
@@ -412,6 +422,7 @@ export class MemoryStore implements Store {
   async close(): Promise<void> {
     this.#closed = true;
     this.#inboxes.clear();
+    this.#floors.clear();
     this.#devices.clear();
     this.#recipients.clear();
     this.#dead.clear();
@@ -433,7 +444,9 @@ export class MemoryStore implements Store {
     const error = this.#makeRoom(inbox, bytes);
     if (error !== undefined) return { error };
     if (inbox === undefined) {
-      inbox = new UserInbox({ tenantId: row.tenantId, userId: row.userId }, this.#firstPosition, this.#room);
+      const { tenantId, userId } = row;
+      const floor = this.#floors.get(tenantId);
+      inbox = new UserInbox({ tenantId, userId }, floor ?? this.#firstPosition, floor ?? 0, this.#room);
       this.#inboxes.set(row, inbox);
     }
     const added = inbox.add(row, ++this.#sequence, bytes, dueAtMs);

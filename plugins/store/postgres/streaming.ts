@@ -68,5 +68,11 @@ export async function notificationsSince(
   const found = Number(rows[0]?.found ?? 0);
   const last = notifications.at(-1);
   const more = last !== undefined && (found === limit || found > notifications.length);
-  return { notifications, through: more ? last.position : counters.newestPosition, more };
+  return {
+    notifications,
+    through: more ? last.position : counters.newestPosition,
+    more,
+    // an inbox's oldest resumable position is where it began, as long as nothing is taken out of one
+    isOfAnother: after > 0 && after < counters.oldestResumable,
+  };
 }

@@ -21,14 +21,16 @@ export async function readOnce(
   if (live.length > 0 && after < position) {
     const query = { after, limit: replayPage, maxBytes: bufferLimitBytes, untakenAtMs: undefined };
     const page = await store.notificationsSince(owner, query);
-    let last = after;
-    for (const notification of page.notifications) {
-      const event = itemEvent(notification);
-      for (const session of live) session.announce(notification.position, event, last);
-      last = notification.position;
+    if (!page.isOfAnother) {
+      let last = after;
+      for (const notification of page.notifications) {
+        const event = itemEvent(notification);
+        for (const session of live) session.announce(notification.position, event, last);
+        last = notification.position;
+      }
+      if (!page.more) for (const session of live) session.announce(page.through, undefined, last);
     }
-    if (!page.more) for (const session of live) session.announce(page.through, undefined, last);
   }
-  // those that were not ready for it, or for which it was too much, read on by themselves
+  // those that were not ready for it, for which it was too much, or whose inbox is no more, read on by themselves
   for (const session of sessions) session.hear(position);
 }
