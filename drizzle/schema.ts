@@ -54,6 +54,15 @@ export const users = notify.table(
   (t) => [primaryKey({ columns: [t.tenantId, t.userId] })],
 );
 
+/**
+ * One row per tenant of which a user was ever erased: above what all erased inboxes had reached, in positions and versions. New
+ * inboxes begin there, so that what a client has from before is never taken for something of the new one. It says nothing of whom.
+ */
+export const inboxFloors = notify.table('inbox_floors', {
+  tenantId: key('tenant_id').primaryKey(),
+  floor: count('floor').notNull(),
+});
+
 /** One row per notification, its content and its in-app delivery included: most have no other. */
 export const notifications = notify.table(
   'notifications',

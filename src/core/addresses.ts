@@ -16,7 +16,8 @@ export interface AddressBook {
 
   /**
    * Forgets everything about a user: the record, notifications with their keys and deliveries, devices, the inbox's counters. Marks
-   * of dead addresses stay: they name no user. Idempotent.
+   * of dead addresses stay: they name no user. Positions and versions that the inbox had are given to the user never again: a new
+   * one begins above them. Idempotent.
    * @returns how many records, notifications, deliveries on other channels than in-app, and devices there were
    */
   eraseUser(owner: UserKey): Promise<number>;

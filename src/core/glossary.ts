@@ -155,8 +155,9 @@ export interface InboxSummary {
   readonly unreadCount: number;
   /** Those of them past the seen position. */
   readonly unseenCount: number;
+  /** 0 where nothing is stored of the user. Any other is given once, also where the user is erased and begins anew. */
   readonly version: number;
-  /** The newest position given; a new user's is the store's first. */
+  /** The newest position given; the store's first where nothing is stored of the user. Any other is given once, like a version. */
   readonly newestPosition: number;
   /** A stream may resume from this position or a later one: everything after it is still here. */
   readonly oldestResumable: number;

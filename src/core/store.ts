@@ -208,6 +208,8 @@ export interface SincePage {
   readonly through: number;
   /** Whether more may follow: the page ended at its limit of items or of bytes. */
   readonly more: boolean;
+  /** Whether `after` is a position of an inbox that has been erased since: this page is of the one that began then. */
+  readonly isOfAnother: boolean;
 }
 
 /** A change of state. Positions are inclusive. */

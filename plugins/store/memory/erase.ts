@@ -1,5 +1,4 @@
 import type { UserKey } from '../../../src/core/glossary.ts';
-import { inboxBytes } from './estimate.ts';
 import type { Tables } from './tables.ts';
 
 /** Forgets everything about a user, see Store.eraseUser. @returns how many rows that were */
@@ -10,8 +9,7 @@ export function eraseUser(tables: Tables, owner: UserKey): number {
     erased += 1 + row.deliveries.length - (row.inApp === undefined ? 0 : 1);
     tables.drop(row);
   }
-  if (inbox !== undefined) tables.room.release(inboxBytes);
-  tables.inboxes.delete(owner);
+  if (inbox !== undefined) tables.dropInbox(inbox);
   for (const { deviceType, deviceId } of tables.devices.list(owner))
     if (tables.devices.remove(owner, { deviceType, deviceId })) erased += 1;
   if (tables.recipients.remove(owner)) erased += 1;

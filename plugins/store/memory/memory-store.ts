@@ -78,8 +78,8 @@ export interface MemoryStoreLimits {
 /**
  * The store for development and tests: everything is in this process and gone with it.
  *
- * Positions start at the time of construction in microseconds. So those of an earlier run are all older than
- * `oldestResumable`, and a client that comes back with one is told to reset.
+ * Positions start at the time of construction in microseconds, and above those of whoever was erased. So those of an earlier run,
+ * or of an inbox that was erased, are all older than `oldestResumable`, and a client that comes back with one is told to reset.
  */
 export class MemoryStore implements Store {
   readonly name = 'memory';

@@ -25,20 +25,26 @@ export function itemsAfter(
 export function itemsSince(tables: Tables, owner: UserKey, query: SinceQuery): SincePage {
   const inbox = tables.inbox(owner);
   if (inbox === undefined)
-    return { notifications: [], through: tables.summary(inbox).newestPosition, more: false };
+    return {
+      notifications: [],
+      through: tables.summary(inbox).newestPosition,
+      more: false,
+      isOfAnother: false,
+    };
   const { after, limit, maxBytes, untakenAtMs } = query;
+  const isOfAnother = tables.isOfAnother(inbox, after);
   const notifications: Notification[] = [];
   let size = 0;
   for (const row of untakenAtMs === undefined
     ? streamed(inbox, after)
     : replayed(inbox, after, untakenAtMs)) {
-    if (maxBytes <= 0) return { notifications, through: after, more: true };
+    if (maxBytes <= 0) return { notifications, through: after, more: true, isOfAnother };
     notifications.push(inbox.show(row));
     size += textUnits(row.content);
     if (notifications.length === limit || size >= maxBytes)
-      return { notifications, through: row.position, more: true };
+      return { notifications, through: row.position, more: true, isOfAnother };
   }
-  return { notifications, through: inbox.newestPosition, more: false };
+  return { notifications, through: inbox.newestPosition, more: false, isOfAnother };
 }
 
 /** What a stream sends after a position. */

@@ -4,6 +4,7 @@ import { UserMap } from '../../../src/core/user-map.ts';
 import { DeadTable } from './dead-table.ts';
 import { DeviceTable } from './device-table.ts';
 import { DueTimes } from './due.ts';
+import { inboxBytes } from './estimate.ts';
 import { expireItems } from './expiry.ts';
 import { MemoryOutbox } from './outbox.ts';
 import { RecipientTable } from './recipient-table.ts';
@@ -29,6 +30,8 @@ export class Tables {
   /** Items that appear, come back or expire. */
   readonly dueItems = new DueTimes<ItemRef>();
   readonly #firstPosition: number;
+  /** By tenant: above the positions and versions of all inboxes that were erased. */
+  readonly #floors = new Map<string, number>();
   #sequence = 0;
 
   /** @param limitBytes of the estimates of all that is stored, see estimate.ts */
@@ -50,9 +53,24 @@ export class Tables {
 
   /** An inbox for a user who has none. */
   newInbox({ tenantId, userId }: UserKey): UserInbox {
-    const inbox = new UserInbox({ tenantId, userId }, this.#firstPosition, this.room);
+    const floor = this.#floors.get(tenantId);
+    const inbox = new UserInbox({ tenantId, userId }, floor ?? this.#firstPosition, floor ?? 0, this.room);
     this.inboxes.set(inbox.owner, inbox);
     return inbox;
+  }
+
+  /** Forgets a user's inbox, whose rows are gone. The tenant's next ones begin above it. */
+  dropInbox({ owner, newestPosition, version }: UserInbox): void {
+    const floor = Math.max(newestPosition, version) + 1;
+    this.#floors.set(owner.tenantId, Math.max(floor, this.#floors.get(owner.tenantId) ?? 0));
+    this.inboxes.delete(owner);
+    this.room.release(inboxBytes);
+  }
+
+  /** Whether a position is of an inbox that was erased before this one began. */
+  isOfAnother(inbox: UserInbox, position: number): boolean {
+    // who was at the first position was in an inbox that had nothing
+    return position > this.#firstPosition && position < inbox.floor;
   }
 
   /** Its counts; those of a new one where there is none. */
@@ -93,6 +111,7 @@ export class Tables {
   /** Forgets everything. */
   clear(): void {
     this.inboxes.clear();
+    this.#floors.clear();
     this.devices.clear();
     this.recipients.clear();
     this.dead.clear();

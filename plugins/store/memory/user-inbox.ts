@@ -28,6 +28,8 @@ import { snapshot } from './snapshot.ts';
  */
 export class UserInbox {
   readonly owner: UserKey;
+  /** The first item got the position after it. */
+  readonly floor: number;
   readonly #room: Room;
   /** By notification_id: the idempotency keys. */
   readonly #byKey = new Map<string, Row>();
@@ -40,18 +42,23 @@ export class UserInbox {
   #evictable: LazyHeap<Row> | undefined;
   #unreadCount = 0;
   #unseenCount = 0;
-  #version = 0;
+  #version: number;
   #newestPosition: number;
   #oldestResumable: number;
   #seenPosition: number;
 
-  /** @param firstPosition the first item gets the one after it */
-  constructor(owner: UserKey, firstPosition: number, room: Room) {
+  /**
+   * @param floor the first item gets the position after it
+   * @param version the first change makes it the one after it
+   */
+  constructor(owner: UserKey, floor: number, version: number, room: Room) {
     this.owner = owner;
+    this.floor = floor;
+    this.#version = version;
     this.#room = room;
-    this.#newestPosition = firstPosition;
-    this.#oldestResumable = firstPosition;
-    this.#seenPosition = firstPosition;
+    this.#newestPosition = floor;
+    this.#oldestResumable = floor;
+    this.#seenPosition = floor;
   }
 
   get size(): number {

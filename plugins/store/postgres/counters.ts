@@ -2,7 +2,7 @@ import type { UserKey } from '../../../src/core/glossary.ts';
 import { userKey } from '../../../src/core/user-key.ts';
 import { plainArray, textArray } from './arrays.ts';
 import { type Counters, counterColumns, toCounters } from './rows.ts';
-import type { Row, Statement, Transaction } from './statement.ts';
+import type { Row, Statement, Transaction, Value } from './statement.ts';
 
 /** Locks users' rows one after the other, in the order of the keys. */
 const lock: Statement = {
@@ -24,6 +24,23 @@ SELECT k.tenant_id, k.user_id FROM unnest($1::text[], $2::text[]) AS k (tenant_i
 ON CONFLICT DO NOTHING`,
 };
 
+/**
+ * Has inboxes that nothing came into yet begin above those that were erased. Not done in adding: an INSERT that waits for
+ * somebody to erase the same user has read the floor before that.
+ */
+const begin: Statement = {
+  name: 'begin_inboxes',
+  text: `
+UPDATE notify.users u
+SET newest_position = f.floor, version = f.floor, seen_position = f.floor, oldest_resumable = f.floor
+FROM unnest($1::text[], $2::text[]) AS k (tenant_id, user_id)
+JOIN notify.inbox_floors f ON f.tenant_id = k.tenant_id
+WHERE u.tenant_id = k.tenant_id AND u.user_id = k.user_id AND u.newest_position = 0 AND u.version = 0`,
+};
+
+/** How often users are added: more than once only where somebody is erased between being found there and being locked. */
+const addings = 5;
+
 const save: Statement = {
   name: 'save_counters',
   text: `
@@ -37,13 +54,13 @@ WHERE tenant_id = $1 AND user_id = $2`,
  * Everyone locks users before anything else, and in one order, so that no two transactions wait for each other. That is why
  * rows are not simply added where they are missing: by then others are locked. The transaction starts afresh, adds the
  * missing ones first, and then locks all.
- * @param missing `add` creates rows for users who have none
- * @returns the counters by userKey; without `add` some may be missing
+ * @param missing `add` creates rows for users who have none; `hold` does so for a transaction that takes them away again
+ * @returns the counters by userKey; with `skip` some may be missing
  */
 export async function lockUsers(
   tx: Transaction,
   owners: readonly UserKey[],
-  missing: 'add' | 'skip',
+  missing: 'add' | 'hold' | 'skip',
 ): Promise<Map<string, Counters>> {
   const sorted = sortedUsers(owners);
   const values = [
@@ -51,10 +68,13 @@ export async function lockUsers(
     textArray(sorted.map(({ userId }) => userId)),
   ];
   let rows = await tx.run(lock, values);
-  if (missing === 'add' && rows.length < sorted.length) {
+  for (let times = 0; missing !== 'skip' && rows.length < sorted.length && times < addings; times++) {
     await tx.restart();
-    await tx.run(addMissing, values);
-    rows = await tx.run(lock, values);
+    rows = await inTurn(tx, [
+      [addMissing, values],
+      ...(missing === 'add' ? [[begin, values] as const] : []),
+      [lock, values],
+    ]);
   }
   return new Map(rows.map((row) => [rowKey(row), toCounters(row)]));
 }
@@ -105,10 +125,13 @@ export async function countItemsIn(
     plainArray(items.map((item) => item?.nextExpiryMs)),
   ];
   let rows = await tx.run(countIn, values);
-  if (rows.length < sorted.length) {
+  for (let times = 0; rows.length < sorted.length && times < addings; times++) {
     await tx.restart();
-    await tx.run(addMissing, keys);
-    rows = await tx.run(countIn, values);
+    rows = await inTurn(tx, [
+      [addMissing, keys],
+      [begin, keys],
+      [countIn, values],
+    ]);
   }
   const users = new Map<string, Counters>();
   for (const row of rows) {
@@ -122,6 +145,17 @@ export async function countItemsIn(
     users.set(key, counters);
   }
   return users;
+}
+
+/** Runs statements one after the other, with one wait for all of them. @returns the rows of the last */
+async function inTurn(
+  tx: Transaction,
+  statements: readonly (readonly [statement: Statement, values: readonly Value[]])[],
+): Promise<Row[]> {
+  const answers = statements.map(([statement, values]) => tx.run(statement, values));
+  // the first that failed says why; the others' errors follow from it
+  await Promise.allSettled(answers);
+  return (await Promise.all(answers)).at(-1) ?? [];
 }
 
 /** Writes the counters of a user whose row is locked. It gives no positions: saveAllCounters does. */

@@ -36,15 +36,24 @@ WITH devices AS (
   DELETE FROM notify.recipients r WHERE r.tenant_id = $1 AND r.user_id = $2 RETURNING 1
 ), users AS (
   DELETE FROM notify.users u WHERE u.tenant_id = $1 AND u.user_id = $2
+  RETURNING greatest(u.newest_position, u.version) AS reached
+), floors AS (
+  INSERT INTO notify.inbox_floors AS f (tenant_id, floor) SELECT $1, u.reached + 1 FROM users u WHERE u.reached > 0
+  ON CONFLICT (tenant_id) DO UPDATE SET floor = excluded.floor WHERE f.floor < excluded.floor
 )
 SELECT (SELECT count(*) FROM devices) + (SELECT count(*) FROM recipients) AS others`,
 };
 
-/** See AddressBook. All of it or nothing; whoever writes for the user meanwhile waits, and finds somebody new. */
+/**
+ * See AddressBook. All of it or nothing; whoever writes for the user meanwhile waits, and finds somebody new.
+ *
+ * The tenant's floor is raised last, since other users' erasures wait for it. It is a number of the tenant and not of the user:
+ * nothing that names the user may stay. A time in its place would do no better, as a clock may be set back between two inboxes.
+ */
 export function eraseUser(db: Database, owner: UserKey): Promise<number> {
   return db.transaction(async (tx) => {
     // added where it is missing: a row that somebody is adding could not be locked, and would go without its items
-    await lockUsers(tx, [owner], 'add');
+    await lockUsers(tx, [owner], 'hold');
     const key = [owner.tenantId, owner.userId];
     let erased = 0;
     for (;;) {

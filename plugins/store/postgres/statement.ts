@@ -11,6 +11,7 @@ export type Value = string | number | bigint | Buffer | null;
 
 /** Where statements run. */
 export interface Runner {
+  /** In a transaction they run in the order of the calls, also where one is called before another has answered. */
   run(statement: Statement, values: readonly Value[]): Promise<Row[]>;
 }
 

@@ -141,5 +141,7 @@ function pageOf(owner: UserKey, after: number, limit: number, rows: readonly Row
     notifications,
     through: more ? (notifications.at(-1)?.position ?? after) : counters.newestPosition,
     more,
+    // an inbox's oldest resumable position is where it began, as long as nothing is taken out of one
+    isOfAnother: after > 0 && after < counters.oldestResumable,
   };
 }

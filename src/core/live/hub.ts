@@ -135,7 +135,7 @@ export class LiveHub implements SessionHost {
 
   /**
    * Ends a user's streams after everything about the user was erased.
-   * @param position the first one that a stream of the inbox as it is now may resume from
+   * @param position that a stream of the inbox as it is now may resume from; 0 is from its start
    */
   userErased(owner: UserKey, position: number): void {
     this.#peers.userErased(owner, position);

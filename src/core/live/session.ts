@@ -201,7 +201,7 @@ export class Session implements SessionInfo {
 
   /**
    * The inbox was erased: what this stream has sent is nowhere any more. The client is told to reset, and opens another stream.
-   * @param position the first one of the inbox as it is now; the next stream goes on from there
+   * @param position the first one of the inbox as it is now, or 0, which is from its start; the next stream goes on from there
    */
   erased(position: number): void {
     if (this.ended) return;
@@ -311,6 +311,8 @@ export class Session implements SessionInfo {
       untakenAtMs === undefined
         ? await reads.after(this.owner, this.#sent)
         : await reads.untaken(this.owner, this.#sent, untakenAtMs);
+    // the user was erased without a word to us, and written to since
+    if (page.isOfAnother) this.erased(0);
     if (this.ended) return true;
     for (const event of page.events) {
       if (this.#isBlocked()) return false;

@@ -18,7 +18,7 @@ import {
 import { Turns } from './turns.ts';
 
 /** What a stream has to send next. */
-export interface ItemPage extends Pick<SincePage, 'through' | 'more'> {
+export interface ItemPage extends Omit<SincePage, 'notifications'> {
   readonly events: readonly ItemEvent[];
 }
 
@@ -137,7 +137,7 @@ export class StoreReads {
   }
 
   /** One event for all who share the page: it is encoded once for them. */
-  #shown({ notifications, through, more }: SincePage): ItemPage {
-    return { events: notifications.map(this.#itemEvent), through, more };
+  #shown({ notifications, ...page }: SincePage): ItemPage {
+    return { ...page, events: notifications.map(this.#itemEvent) };
   }
 }

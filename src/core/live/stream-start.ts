@@ -15,7 +15,7 @@ export type StreamStart =
  * The position after which a stream that resumes goes on.
  * @returns undefined where its client has to reset: the position is unreadable, too old, or newer than the newest
  */
-function resumeAfter(
+export function resumeAfter(
   start: Exclude<StreamStart, { readonly kind: 'untaken' }>,
   { oldestResumable, newestPosition }: InboxSummary,
 ): number | undefined {

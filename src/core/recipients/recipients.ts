@@ -56,8 +56,8 @@ export class Recipients {
   async erase(owner: UserKey): Promise<number> {
     this.#check(owner);
     const erased = await this.#store.eraseUser(owner);
-    const { oldestResumable } = await this.#store.inboxSummary(owner);
-    this.#hub.userErased(owner, oldestResumable);
+    // whatever was stored meanwhile is to come to their next streams
+    this.#hub.userErased(owner, 0);
     return erased;
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { UserKey } from '../../../src/core/glossary.ts';
+import type { InboxSummary, UserKey } from '../../../src/core/glossary.ts';
+import { resumeAfter } from '../../../src/core/live/stream-start.ts';
 import { at, deliveryOf, type Ground, isNotFound, parallel } from './ground.ts';
 
 /** Forgetting a user. */
@@ -60,6 +61,7 @@ export function erasing(ground: Ground): void {
         notifications: [],
         through: first.newestPosition,
         more: false,
+        isOfAnother: false,
       });
       await isNotFound(ground.store.getNotification(owner, sent.id));
       await isNotFound(ground.store.getRecipient(owner));
@@ -76,16 +78,94 @@ export function erasing(ground: Ground): void {
       assert.equal(await ground.store.eraseUser(owner), 0, 'a second time there is nothing');
     });
 
-    it('lets the same id create anew, from the first position on', async () => {
+    it('lets the same id create anew, at a position that was never given before', async () => {
       const owner = ground.user();
-      const before = await furnish(owner);
+      await furnish(owner);
+      const before = await ground.store.inboxSummary(owner);
       await ground.store.eraseUser(owner);
       const again = await ground.createOne(ground.draft(owner, { key: 'sent' }));
       assert.equal(again.created, true);
-      assert.equal(again.notification.position, before.position);
+      assert.ok(again.notification.position > before.newestPosition);
       assert.deepEqual(await ground.listAll(owner), [again.notification.id]);
-      const { unreadCount, unseenCount, version } = await ground.store.inboxSummary(owner);
-      assert.deepEqual([unreadCount, unseenCount, version], [1, 1, 1]);
+      const after = await ground.store.inboxSummary(owner);
+      assert.deepEqual([after.unreadCount, after.unseenCount], [1, 1]);
+      assert.equal(after.newestPosition, again.notification.position);
+      assert.equal(again.version, after.version);
+      assert.equal((await ground.add(owner)).position, after.newestPosition + 1, 'without gaps');
+    });
+
+    it('never takes a position or a version from before for one of the new inbox', async () => {
+      const owner = ground.user();
+      const before: InboxSummary[] = [];
+      // the new inbox grows as far as the one before and further, each time
+      for (const size of [3, 1, 5, 2]) {
+        const items = await ground.addMany(owner, size);
+        const summary = await ground.store.inboxSummary(owner);
+        for (const { newestPosition, version } of before) {
+          assert.ok(summary.version > version + size, 'not what comes next for a client either');
+          for (let position = newestPosition - 5; position <= newestPosition; position++)
+            if (position > 0)
+              assert.equal(resumeAfter({ kind: 'after', position }, summary), undefined, 'it has to reset');
+          const page = await ground.since(owner, { after: newestPosition });
+          assert.equal(page.isOfAnother, true);
+          assert.equal(page.notifications.length, size);
+          const atMs = ground.now;
+          const stale = { kind: 'read_up_to', position: newestPosition, atMs } as const;
+          assert.equal((await ground.change(owner, stale)).changed, 0);
+          assert.equal((await ground.change(owner, { ...stale, kind: 'seen_up_to' })).changed, 0);
+          assert.deepEqual(await ground.listAll(owner, { before: newestPosition + 1 }), []);
+        }
+        const own = await ground.since(owner, { after: at(items, 0).position });
+        assert.equal(own.isOfAnother, false);
+        assert.equal((await ground.since(owner)).isOfAnother, false, 'from the start');
+        await ground.read(owner, at(items, 0));
+        before.push(await ground.store.inboxSummary(owner));
+        await ground.store.eraseUser(owner);
+        const nothing = await ground.store.inboxSummary(owner);
+        assert.equal(nothing.version, 0);
+        assert.equal(resumeAfter({ kind: 'after', position: summary.newestPosition }, nothing), undefined);
+      }
+    });
+
+    it('has the next inbox begin above one of which the state was changed more often than it grew', async () => {
+      const owner = ground.user();
+      const item = await ground.add(owner);
+      for (let i = 0; i < 10; i++) {
+        await ground.read(owner, item);
+        await ground.change(owner, { kind: 'unread', id: item.id });
+      }
+      const { version } = await ground.store.inboxSummary(owner);
+      await ground.store.eraseUser(owner);
+      await ground.add(owner);
+      assert.ok((await ground.store.inboxSummary(owner)).version > version);
+    });
+
+    it('has an inbox begin anew also where its first item is one for later', async () => {
+      const owner = ground.user();
+      const before = await ground.add(owner);
+      await ground.store.eraseUser(owner);
+      const soon = ground.now + 1_000n;
+      const { id } = await ground.add(owner, { appearsAtMs: soon });
+      await ground.ambient.clock.advance(2_000);
+      while ((await ground.store.advanceItems(1_000)).more);
+      const appeared = await ground.store.getNotification(owner, id);
+      assert.ok(appeared.position > before.position);
+      assert.equal((await ground.since(owner, { after: before.position })).isOfAnother, true);
+      assert.deepEqual(await ground.replayed(owner), [id]);
+    });
+
+    it('says nothing to those who were at no position yet', async () => {
+      const owner = ground.user();
+      const { newestPosition } = await ground.store.inboxSummary({ ...owner, userId: 'bob' });
+      await ground.add(owner);
+      await ground.store.eraseUser(owner);
+      const bob = await ground.add({ ...owner, userId: 'bob' });
+      const page = await ground.since({ ...owner, userId: 'bob' }, { after: newestPosition });
+      assert.equal(page.isOfAnother, false);
+      assert.deepEqual(
+        page.notifications.map(({ id }) => id),
+        [bob.id],
+      );
     });
 
     it('leaves other users and tenants as they are', async () => {
@@ -160,8 +240,12 @@ export function erasing(ground: Ground): void {
           else await ground.createOne(ground.draft(owner, { key: i % 4 === 0 ? `${writer}-${i}` : 'same' }));
       });
       const ids = await ground.listAll(owner);
-      const { unreadCount, unseenCount, version } = await ground.store.inboxSummary(owner);
-      assert.deepEqual([unreadCount, unseenCount, version], [ids.length, ids.length, ids.length]);
+      const { unreadCount, unseenCount, oldestResumable, newestPosition } =
+        await ground.store.inboxSummary(owner);
+      assert.deepEqual(
+        [unreadCount, unseenCount, newestPosition - oldestResumable],
+        [ids.length, ids.length, ids.length],
+      );
       assert.equal(await ground.store.eraseUser(owner), ids.length);
     });
   });

@@ -69,6 +69,7 @@ export function isolation(ground: Ground): void {
         notifications: [],
         through: page.summary.newestPosition,
         more: false,
+        isOfAnother: false,
       });
       assert.deepEqual(await ground.store.listDevices(owner), []);
       await isNotFound(ground.store.getNotification(owner, ground.ambient.ids.next()));

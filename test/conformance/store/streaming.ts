@@ -18,6 +18,7 @@ export function streaming(ground: Ground): void {
         notifications: [],
         through: page.through,
         more: false,
+        isOfAnother: false,
       });
     });
 

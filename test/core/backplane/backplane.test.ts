@@ -44,9 +44,31 @@ describe('what replicas tell each other', () => {
     await a.notify('one');
     await advance(10);
     await a.store.eraseUser(alice);
-    a.hub.userErased(alice, (await a.store.inboxSummary(alice)).oldestResumable);
+    a.hub.userErased(alice, 0);
     await advance(10);
     assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+  });
+
+  it('is found out by the streams of another one where word of an erased user was lost, and of what came since or not', async () => {
+    for (const lost of [['erased'], ['erased', 'item']]) {
+      const { a, b, network, advance } = await two();
+      const streams = [(await b.open()).sink, (await b.open()).sink];
+      await advance(1_000);
+      for (const id of ['one', 'two']) await a.notify(id);
+      await advance(100);
+      network.fate = (text) => (lost.some((kind) => says(kind)(text)) ? [] : [0]);
+      await a.store.eraseUser(alice);
+      a.hub.userErased(alice, 0);
+      await advance(100);
+      for (const id of ['three', 'four', 'five']) await a.notify(id);
+      await advance(100);
+      network.fate = faithful;
+      await advance(5_000);
+      for (const { kinds, ids } of streams) {
+        assert.deepEqual(kinds.slice(-2), ['reset', 'end']);
+        assert.deepEqual(ids, ['one', 'two']);
+      }
+    }
   });
 
   it('is said of nobody whom the others do not hold', async () => {

@@ -31,14 +31,13 @@ describe('limits of streams', () => {
 });
 
 describe('a user who is erased', () => {
-  it('is told to reset when its user is erased, and the next one goes on from the first position', async () => {
+  it('is told to reset, and the next stream begins with what came since', async () => {
     const live = liveBench();
-    const first = await live.store.inboxSummary(alice);
     const { sink } = await live.open();
     const bob = await live.open({ user: 'bob' });
     for (const id of ['one', 'two']) await live.notify(id);
     await live.store.eraseUser(alice);
-    live.hub.userErased(alice, first.oldestResumable);
+    live.hub.userErased(alice, 0);
     assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
     assert.deepEqual(sink.of('end'), [{ kind: 'end', reason: 'erased', reconnect: true }]);
     assert.equal(sink.finished, true);
@@ -49,16 +48,55 @@ describe('a user who is erased', () => {
     assert.deepEqual(next.sink.of('reset'), []);
   });
 
+  it('is told to reset with its next stream where it was away, however many items came since', async () => {
+    for (const since of [0, 1, 3, 5]) {
+      const live = liveBench();
+      const before = await live.open();
+      for (const id of ['a', 'b', 'c']) await live.notify(id);
+      before.session.gone();
+      await live.store.eraseUser(alice);
+      live.hub.userErased(alice, 0);
+      for (let i = 0; i < since; i++) await live.notify(`after ${i}`);
+      const start = { kind: 'after', position: before.sink.lastPosition } as const;
+      const { sink } = await live.open({ start });
+      assert.deepEqual(sink.kinds, ['heartbeat', 'reset', 'inbox']);
+      await live.notify('live');
+      await live.settle();
+      assert.deepEqual(sink.ids, ['live']);
+    }
+  });
+
   it('finds with its heartbeat that its user was erased without a word', async () => {
     const live = liveBench({ heartbeatIntervalMs: 30_000 });
     const { sink } = await live.open();
     for (const id of ['one', 'two']) await live.notify(id);
     await live.store.eraseUser(alice);
-    await live.notify('three');
     await live.ambient.clock.advance(31_000);
     assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+  });
+
+  it('finds with the next item that its user was erased without a word, and sends nothing of the new inbox', async () => {
+    const live = liveBench();
+    const { sink } = await live.open();
+    for (const id of ['one', 'two']) await live.notify(id);
+    await live.store.eraseUser(alice);
+    for (const id of ['three', 'four', 'five']) await live.notify(id);
+    await live.settle();
+    assert.deepEqual(sink.kinds.slice(-2), ['reset', 'end']);
+    assert.deepEqual(sink.ids, ['one', 'two']);
     const next = await live.open({ start: { kind: 'after', position: sink.lastPosition } });
-    assert.deepEqual(next.sink.ids, ['three']);
+    assert.deepEqual(next.sink.ids, ['three', 'four', 'five']);
+    assert.deepEqual(next.sink.of('reset'), []);
+  });
+
+  it('is not told so where it had nothing to lose', async () => {
+    const live = liveBench();
+    await live.notify('erased');
+    await live.store.eraseUser(alice);
+    const { sink } = await live.open({ user: 'bob' });
+    await live.notify('first', { user: 'bob' });
+    await live.settle();
+    assert.deepEqual(sink.kinds, ['heartbeat', 'inbox', 'notification']);
   });
 });
 

@@ -391,7 +391,9 @@ for (const driver of ['memory', 'postgres'] as const)
       const [{ id } = assert.fail()] = await deliveries({ userId: 'ada', channel: 'DELIVERY_CHANNEL_EMAIL' });
       const stream = await service.open('ada');
       const elsewhere = await service.openAs({ headers: as('ada', 'other') });
-      for (const each of [stream, elsewhere]) await each.next('inbox');
+      const before = await stream.next('inbox');
+      await elsewhere.next('inbox');
+      const { version } = await service.as('ada', 'GetNotifications', {});
 
       // record, notification, email, push, device
       assert.deepEqual(await rpc(eraseRecipient, { userId: 'ada' }), { erased: 5 });
@@ -422,6 +424,11 @@ for (const driver of ['memory', 'postgres'] as const)
       // the browser comes back from where it was told to go on, and misses nothing
       const back = await service.open('ada', { headers: { 'last-event-id': reset.id ?? '' } });
       assert.equal(await back.nextTitle(), 'anew');
+      // one that was away all the time knows a position of what there was
+      const away = await service.open('ada', { headers: { 'last-event-id': before.id ?? '' } });
+      await away.next('reset');
+      const inboxNow = await service.as('ada', 'GetNotifications', {});
+      assert.ok(BigInt(String(inboxNow.version)) > BigInt(String(version)) + 1n);
 
       assert.equal((await service.as('bob', 'GetNotifications', {})).unreadCount, 1);
       const other = { tenantId: 'other', userId: 'ada' };
