@@ -26,11 +26,26 @@ export default fp<{ config: Config; settings?: Partial<DispatcherSettings> | und
       ...settings,
     };
     const attempts = new Attempts({ outbox, providers, ambient }, all, {
-      attempted({ channel, provider, status, next, durationMs, error }) {
+      attempted({
+        tenantId,
+        userId,
+        deliveryId,
+        isRetry,
+        channel,
+        provider,
+        status,
+        next,
+        durationMs,
+        error,
+      }) {
         meters.send(channel, provider, status, durationMs / 1000);
+        if (error === undefined) return;
+        const whose = { tenant_id: tenantId, user_id: userId, delivery_id: deliveryId };
         const goesOn = next !== undefined && { next_provider: next };
-        if (error !== undefined)
-          log.warn({ channel, provider, status, ...goesOn, err: error }, 'send_failed');
+        log.warn(
+          { ...whose, channel, provider, status, ...goesOn, err: error },
+          isRetry ? 'retry_failed' : 'send_failed',
+        );
       },
       providerDown: ({ channel, provider, reason, probeInMs }) =>
         log.error({ channel, provider, reason, probe_in_ms: probeInMs }, 'provider_down'),

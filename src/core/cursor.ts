@@ -2,7 +2,7 @@ import { invalidArgument } from './errors.ts';
 
 const prefix = 'n1.';
 
-/** An opaque page cursor: the position of the last item on the page (DESIGN §4.5). */
+/** An opaque page cursor: the position of the last item on the page. */
 export const encodeCursor = (position: number): string =>
   Buffer.from(`${prefix}${position}`).toString('base64url');
 

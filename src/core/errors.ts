@@ -78,8 +78,8 @@ export function invalidArgument(violations: readonly Violation[]): NotifyError {
 }
 
 /** The same answer for an id that is unknown, malformed, deleted or somebody else's, so that nothing can be probed. */
-export function notFound(what = 'notification'): NotifyError {
-  return new NotifyError('not_found', `no such ${what} in this inbox`);
+export function notFound(what = 'notification in this inbox'): NotifyError {
+  return new NotifyError('not_found', `no such ${what}`);
 }
 
 /**

@@ -31,7 +31,7 @@ export interface StoreConformanceOptions {
 }
 
 /**
- * What every store driver has to do (DESIGN §4.12). Call it once in a driver's test file.
+ * What every store driver has to do. Call it once in a driver's test file.
  *
  * @param name the driver, as the report shows it
  * @param open a store that is empty or holds only other tenants' rows; it takes time from `ambient`, which only the

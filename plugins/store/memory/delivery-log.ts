@@ -7,7 +7,7 @@ import type { Row } from './row.ts';
 export function findDelivery(rows: readonly Row[], deliveryId: string): DeliveryRecord {
   for (const row of rows)
     for (const delivery of row.deliveries) if (delivery.id === deliveryId) return recordOf(row, delivery);
-  throw notFound('delivery');
+  throw notFound('delivery of this tenant');
 }
 
 /** See DeliveryLog. */

@@ -38,10 +38,10 @@ export async function getDelivery(
   tenantId: string,
   deliveryId: string,
 ): Promise<DeliveryRecord> {
-  if (!isUuid(deliveryId)) throw notFound('delivery');
+  if (!isUuid(deliveryId)) throw notFound('delivery of this tenant');
   const [row] = await db.read(one, [tenantId, deliveryId]);
   const [found] = row === undefined ? await db.read(oneInApp, [tenantId, deliveryId]) : [row];
-  if (found === undefined) throw notFound('delivery');
+  if (found === undefined) throw notFound('delivery of this tenant');
   const log = (JSON.parse(found.log ?? '[]') as string[]).map(toAttempt);
   const receipts = (JSON.parse(found.receipts ?? '[]') as string[]).map(toReceipt);
   return { ...toRecord(tenantId, found), log, receipts };

@@ -16,6 +16,11 @@ import { commonMs } from './spans.ts';
 /** What an operator sees. */
 export interface AttemptObserver extends LaneObserver {
   attempted(attempt: {
+    readonly tenantId: string;
+    readonly userId: string;
+    readonly deliveryId: string;
+    /** Whether the delivery had been attempted before, and was due again. */
+    readonly isRetry: boolean;
     readonly channel: string;
     readonly provider: string;
     /** delivered, pending (will be tried again, perhaps by the next provider at once) or failed. */
@@ -228,10 +233,20 @@ export class Attempts {
   }
 
   /** @param next the provider that is asked now, since this one failed */
-  #tell({ delivery }: Job, result: AttemptResult, status: DeliveryStatus, next?: string): void {
+  #tell({ notification, delivery }: Job, result: AttemptResult, status: DeliveryStatus, next?: string): void {
     const { provider, durationMs, failure } = result;
-    const error = failure?.cause;
-    this.#observer.attempted({ channel: delivery.channel, provider, status, next, durationMs, error });
+    this.#observer.attempted({
+      tenantId: notification.tenantId,
+      userId: notification.userId,
+      deliveryId: delivery.id,
+      isRetry: delivery.attempts > 0,
+      channel: delivery.channel,
+      provider,
+      status,
+      next,
+      durationMs,
+      error: failure?.cause,
+    });
   }
 
   /** Its push service does not know the device any more: the next notification does not try it. */

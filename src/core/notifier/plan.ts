@@ -65,7 +65,8 @@ interface Planned {
  * The deliveries of one user's notification.
  *
  * Named channels are stored whatever is missing: without a destination or a provider they stay pending with the
- * reason, and nothing polls them. Without named channels, those that have both are taken.
+ * reason, and nothing polls them. Without named channels, those that have both are taken, and those that have a provider and
+ * the address '', which keeps the row.
  */
 function planDeliveries(planned: Planned, providers: Providers, ids: Ids): NewDelivery[] {
   const { id, userId, known, expired } = planned;
@@ -76,7 +77,7 @@ function planDeliveries(planned: Planned, providers: Providers, ids: Ids): NewDe
     const ofChannel = providers.get(channel) ?? noProviders;
     if (!named && channel !== 'in_app' && ofChannel.length === 0) continue;
     const found = destinationsOf(channel, userId, given?.[channel], known);
-    if (!named && found.length === 0) continue;
+    if (!named && found.length === 0 && given?.[channel] !== '') continue;
     for (const destination of found.length > 0 ? found : ['']) {
       const provider =
         channel === 'in_app' ? inAppProvider : (thoseFor(ofChannel, destination)[0]?.name ?? '');

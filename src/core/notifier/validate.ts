@@ -103,13 +103,15 @@ export function validateNotify(command: NotifyCommand): Violation[] {
 const latestMs = 8_640_000_000_000_000n;
 /** 1973, in milliseconds; in seconds a time beyond the year 5000. */
 const earliestPlausibleMs = 100_000_000_000n;
+const inSeconds = 'must be milliseconds; this looks like seconds';
 
 function validateTimes(v: Violations, { content: { expiresAtMs }, sendAtMs }: NotifyCommand): void {
   if (expiresAtMs < 0n) v.add('expires_at_ms', 'must be UTC epoch milliseconds, or 0 for never');
+  // it would be over since 1970, and suppress the notification without a word
+  else if (expiresAtMs > 0n && expiresAtMs < earliestPlausibleMs) v.add('expires_at_ms', inSeconds);
   if (sendAtMs < 0n || sendAtMs > latestMs)
     v.add('send_at_ms', 'must be UTC epoch milliseconds, or 0 for at once');
-  else if (sendAtMs > 0n && sendAtMs < earliestPlausibleMs)
-    v.add('send_at_ms', 'must be milliseconds; this looks like seconds');
+  else if (sendAtMs > 0n && sendAtMs < earliestPlausibleMs) v.add('send_at_ms', inSeconds);
   else if (sendAtMs > 0n && expiresAtMs > 0n && expiresAtMs <= sendAtMs)
     v.add('expires_at_ms', 'must be later than send_at_ms');
 }
@@ -136,8 +138,17 @@ export function validateDataChange(command: DataChangeCommand): Violation[] {
 
 /** A title's limit is in bytes or in characters, whichever takes it. */
 export function validateTitle(v: Violations, title: string): void {
-  const isLong = title.length > limits.titleCharacters && [...title].length > limits.titleCharacters;
-  v.text('title', title, isLong ? limits.titleBytes : Number.POSITIVE_INFINITY);
+  const { titleCharacters, titleBytes } = limits;
+  const isLong =
+    title.length > titleCharacters &&
+    [...title].length > titleCharacters &&
+    Buffer.byteLength(title) > titleBytes;
+  if (isLong)
+    v.add(
+      'title',
+      `must be at most ${titleCharacters.toLocaleString('en')} characters, or ${titleBytes.toLocaleString('en')} bytes of UTF-8`,
+    );
+  else v.text('title', title, Number.POSITIVE_INFINITY);
 }
 
 function validateUsers(v: Violations, userIds: readonly string[]): void {

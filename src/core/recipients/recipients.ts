@@ -31,15 +31,14 @@ export class Recipients {
 
   /** Stores a record in place of the whole previous one. @throws NotifyError invalid_argument */
   put(tenantId: string, draft: RecipientDraft | undefined): Promise<void> {
-    if (draft === undefined) throw invalidArgument([{ field: 'recipient', description: 'must be given' }]);
-    return this.#put(tenantId, [draft], () => 'recipient');
+    const missing = { field: 'recipient', description: 'must be given' };
+    return this.#put(tenantId, draft === undefined ? [] : [draft], () => 'recipient', missing);
   }
 
   /** The same for up to 1,000 at once: all of them or none. @throws NotifyError invalid_argument */
   putAll(tenantId: string, drafts: readonly RecipientDraft[]): Promise<void> {
-    if (drafts.length === 0)
-      throw invalidArgument([{ field: 'recipients', description: 'must hold at least one recipient' }]);
-    return this.#put(tenantId, drafts, (i) => `recipients[${i}]`);
+    const missing = { field: 'recipients', description: 'must hold at least one recipient' };
+    return this.#put(tenantId, drafts, (i) => `recipients[${i}]`, missing);
   }
 
   /** @throws NotifyError not_found; invalid_argument */
@@ -91,13 +90,16 @@ export class Recipients {
     return this.#store.reviveAddress({ tenantId, channel, address }, BigInt(this.#ambient.clock.now()));
   }
 
+  /** @param missing what is wrong where there is no draft */
   async #put(
     tenantId: string,
     drafts: readonly RecipientDraft[],
     fieldOf: (i: number) => string,
+    missing: Violation,
   ): Promise<void> {
     const v = new Violations();
     v.text('tenant_id', tenantId, limits.idBytes, true);
+    if (drafts.length === 0) v.add(missing.field, missing.description);
     const zones = new Map<string, boolean>();
     const first = new Map<string, number>();
     drafts.forEach((draft, i) => {

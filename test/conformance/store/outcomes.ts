@@ -7,7 +7,7 @@ import { at, deliveryOf, type Ground, isNotFound, parallel } from './ground.ts';
 
 const statuses: readonly DeliveryStatus[] = ['pending', 'delivered', 'acked', 'failed', 'suppressed'];
 
-/** What a delivery may become, drawn from DESIGN §3 rather than from the code under test. */
+/** What a delivery may become, written out here rather than taken from the code under test. */
 const forward: Record<DeliveryStatus, readonly DeliveryStatus[]> = {
   pending: ['delivered', 'acked', 'failed', 'suppressed'],
   delivered: ['acked'],

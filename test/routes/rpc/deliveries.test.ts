@@ -159,7 +159,7 @@ describe('the delivery log', () => {
       /^ids: must be at most 1,000/,
     );
     const unknown = await one.producer(getDelivery, { id: 'no-uuid' }, 404);
-    assert.equal(unknown.code, 'not_found');
+    assert.deepEqual([unknown.code, unknown.message], ['not_found', 'no such delivery of this tenant']);
     const denied = await call(one.service.url.client, listDeliveries, { tenantId: 'demo' });
     assert.equal(denied.status, 404, 'not on the public port');
   });

@@ -347,7 +347,7 @@ describe('a repeated call', () => {
       body: 'other',
       data: { a: 1 },
       urgency: 'URGENCY_HIGH',
-      expiresAtMs: '1',
+      expiresAtMs: '100000000000',
     };
     assert.deepEqual(counts(await notify(again)), [0, 1, 0]);
     assert.deepEqual(await only(user), read);

@@ -163,6 +163,13 @@ describe('a recipient record', () => {
     );
     const none = await call(service.url.internal, putRecipient, { tenantId: 'demo' });
     assert.equal(none.body.message, 'recipient: must be given');
+    for (const [procedure, missing] of [
+      [putRecipient, 'recipient: must be given'],
+      [putRecipients, 'recipients: must hold at least one recipient'],
+    ] as const) {
+      const empty = await call(service.url.internal, procedure, {});
+      assert.equal(empty.body.message, `tenant_id: must not be blank; ${missing}`);
+    }
   });
 
   it('is not_found where there is none, and asks for the internal token', async (t) => {
@@ -210,6 +217,15 @@ for (const driver of ['memory', 'postgres'] as const)
       assert.equal((await notify(to('request@example.org'))).delivered, 1);
       const suppressed = await notify(to(''));
       assert.deepEqual([suppressed.pending, suppressed.results[0]?.reason], [1, 'no_destination']);
+      const unnamedButKept = await notify({ addresses: { ada: { byChannel: { email: '', sms: '' } } } });
+      assert.deepEqual(
+        unnamedButKept.results.map(({ channel, reason }) => [channel, reason]),
+        [
+          ['DELIVERY_CHANNEL_IN_APP', ''],
+          ['DELIVERY_CHANNEL_EMAIL', 'no_destination'],
+        ],
+        'a row is kept where no channel is named, of those that have a provider',
+      );
       const others = await notify({ ...email, userIds: ['bob'] });
       assert.deepEqual([others.pending, others.results[0]?.reason], [1, 'no_destination']);
       await notify(email, 'other');

@@ -71,18 +71,25 @@ describe('email of the service', () => {
     const { notify, delivery, ambient, log } = await open(t, smtp(server.port));
     const { pending, results } = await notify('n-1');
     assert.deepEqual([pending, (results as Json[])[0]?.reason], [1, 'smtp_451']);
-    server.refuse = () => undefined;
     await ambient.clock.advance(15_000);
-    const { status, attempts } = await delivery();
+    server.refuse = () => undefined;
+    await ambient.clock.advance(25_000);
+    const { id, status, attempts } = await delivery();
     assert.equal(status, 'DELIVERY_STATUS_DELIVERED');
     assert.deepEqual(
       attempts.map(({ reason, detail }) => [reason, detail]),
       [
         ['smtp_451', 'the mail server answered 451 4.3.0 to DATA'],
+        ['smtp_451', 'the mail server answered 451 4.3.0 to DATA'],
         ['', ''],
       ],
     );
-    assert.equal(log.lines('send_failed').length, 1);
+    for (const msg of ['send_failed', 'retry_failed'])
+      assert.deepEqual(
+        log.lines(msg).map(({ tenant_id, user_id, delivery_id }) => [tenant_id, user_id, delivery_id]),
+        [['demo', 'alice', id]],
+        msg,
+      );
     assert.doesNotMatch(log.text(), /private|alice@/);
   });
 
