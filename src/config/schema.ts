@@ -152,20 +152,12 @@ export const schema = {
     }),
   }),
   sms: {
-    twilio: block('sms', 'twilio', {
-      accountSid: required('NOTIFY_SMS_ACCOUNT_SID', t.text),
-      authToken: required('NOTIFY_SMS_AUTH_TOKEN', t.secret),
-      ...phoneSender('SMS'),
-    }),
+    twilio: block('sms', 'twilio', twilioAccount('SMS')),
     sns: block('sms', 'sns', phoneAccount('SMS')),
     acs: block('sms', 'acs', phoneAccount('SMS')),
   },
   whatsapp: {
-    twilio: block('whatsapp', 'twilio', {
-      accountSid: required('NOTIFY_WHATSAPP_ACCOUNT_SID', t.text),
-      authToken: required('NOTIFY_WHATSAPP_AUTH_TOKEN', t.secret),
-      ...phoneSender('WHATSAPP'),
-    }),
+    twilio: block('whatsapp', 'twilio', twilioAccount('WHATSAPP')),
     meta: block('whatsapp', 'meta', phoneAccount('WHATSAPP')),
   },
   chat: {
@@ -291,6 +283,14 @@ function phoneSender(prefix: 'SMS' | 'WHATSAPP') {
     from: optional(`NOTIFY_${prefix}_FROM`, t.text),
     messagingServiceSid: optional(`NOTIFY_${prefix}_MESSAGING_SERVICE_SID`, t.text),
     endpoint: optional(`NOTIFY_${prefix}_ENDPOINT`, t.baseUrl),
+  };
+}
+
+function twilioAccount(prefix: 'SMS' | 'WHATSAPP') {
+  return {
+    accountSid: required(`NOTIFY_${prefix}_ACCOUNT_SID`, t.text),
+    authToken: required(`NOTIFY_${prefix}_AUTH_TOKEN`, t.secret),
+    ...phoneSender(prefix),
   };
 }
 

@@ -3,6 +3,7 @@ import type { DeliveryPlace, DeliveryQuery, DeliveryRecord } from './delivery-lo
 import { invalidArgument, type Violation } from './errors.ts';
 import type { Channel } from './glossary.ts';
 import { limits, Violations } from './notifier/validate.ts';
+import { logPages, pageLimit } from './page-limit.ts';
 import type { Store } from './store.ts';
 
 /** What an operator asks of the delivery log. */
@@ -27,8 +28,6 @@ export interface RetryCommand {
   readonly untilMs: bigint;
 }
 
-const defaultLimit = 50;
-const largestLimit = 500;
 /** Ids of one RetryDeliveries call. */
 const retryIds = 1_000;
 /** Deliveries that are sent again follow one another at this pace, and all of them within this time, in milliseconds. */
@@ -57,7 +56,7 @@ export class Deliveries {
     validateSpan(v, query.sinceMs, query.untilMs);
     const after = decodePlace(query.cursor, v.found);
     if (v.found.length > 0) throw invalidArgument(v.found);
-    const limit = query.limit <= 0 ? defaultLimit : Math.min(query.limit, largestLimit);
+    const limit = pageLimit(query.limit, logPages);
     const page = await this.#store.listDeliveries({ ...query, after, limit });
     return { deliveries: page.deliveries, nextCursor: page.next ? encodePlace(page.next) : '' };
   }

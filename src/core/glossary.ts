@@ -146,10 +146,10 @@ export interface Device extends UserKey {
   readonly updatedAtMs: EpochMs;
 }
 
-/** The counts and counters of one inbox. Exact. */
 /** What somebody knows of a user's inbox. */
 export interface KnownInbox extends UserKey, Pick<InboxSummary, 'version' | 'newestPosition'> {}
 
+/** The counts and counters of one inbox. Exact. */
 export interface InboxSummary {
   /** In-app items that are neither read, archived nor deleted. */
   readonly unreadCount: number;

@@ -1,21 +1,17 @@
-import type { Ambient } from './ambient.ts';
-import { isUuid } from './ambient.ts';
+import { type Ambient, isUuid } from './ambient.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { invalidArgument, notFound } from './errors.ts';
-import type { Channel, InboxSummary, Notification, UserKey } from './glossary.ts';
+import type { InboxSummary, Notification, UserKey } from './glossary.ts';
 import type { InboxNews } from './live/events.ts';
 import type { LiveHub } from './live/hub.ts';
-import { type InboxChange, type InboxChanged, namedIds, type Store } from './store.ts';
+import { type PageLimit, pageLimit } from './page-limit.ts';
+import { type InboxChange, type InboxChanged, type ListQuery, namedIds, type Store } from './store.ts';
 
 /** What a recipient asks of the inbox. */
-export interface InboxQuery {
+export interface InboxQuery extends Pick<ListQuery, 'unreadOnly' | 'types' | 'channels' | 'archived'> {
   readonly cursor: string;
   /** 0 or less: 20; above 100: 100. */
   readonly limit: number;
-  readonly unreadOnly: boolean;
-  readonly types: readonly string[];
-  readonly channels: readonly Channel[];
-  readonly archived: boolean;
 }
 
 export interface InboxPage {
@@ -25,8 +21,7 @@ export interface InboxPage {
   readonly summary: InboxSummary;
 }
 
-const defaultLimit = 20;
-const largestLimit = 100;
+const inboxPages: PageLimit = { usual: 20, most: 100 };
 /** A page ends with the item that brings its texts to this size: gRPC clients take messages of 4 MiB, and memory has an end. */
 const pageBytes = 3 * 2 ** 20;
 
@@ -48,7 +43,7 @@ export class Inbox {
    */
   async list(owner: UserKey, query: InboxQuery): Promise<InboxPage> {
     const before = decodeCursor(query.cursor);
-    const limit = query.limit <= 0 ? defaultLimit : Math.min(query.limit, largestLimit);
+    const limit = pageLimit(query.limit, inboxPages);
     const page = await this.#store.listNotifications(owner, { ...query, before, limit, maxBytes: pageBytes });
     const last = page.notifications.at(-1);
     return {

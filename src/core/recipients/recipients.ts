@@ -4,6 +4,7 @@ import { invalidArgument, type Violation } from '../errors.ts';
 import type { Channel, UserKey } from '../glossary.ts';
 import type { LiveHub } from '../live/hub.ts';
 import { limits, Violations } from '../notifier/validate.ts';
+import { logPages, pageLimit } from '../page-limit.ts';
 import type { Store } from '../store.ts';
 import type { DeadAddressesQuery, RecipientDraft } from './command.ts';
 import { markedWords, validateRecipient } from './validate.ts';
@@ -13,9 +14,6 @@ export interface DeadAddressesPage {
   /** '' on the last page. */
   readonly nextCursor: string;
 }
-
-const defaultLimit = 50;
-const largestLimit = 500;
 
 /** What backends keep about their users, and what is known of addresses. */
 export class Recipients {
@@ -71,7 +69,7 @@ export class Recipients {
       tenantId,
       channel,
       after,
-      limit: limit <= 0 ? defaultLimit : Math.min(limit, largestLimit),
+      limit: pageLimit(limit, logPages),
     });
     return { addresses: page.addresses, nextCursor: page.next ? encodePlace(page.next) : '' };
   }
