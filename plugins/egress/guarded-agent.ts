@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, buildConnector } from 'undici';
 import { EgressRefused } from '../../src/core/egress/refused.ts';
-import { type EgressRules, mayConnect } from '../../src/core/egress/target.ts';
+import { connectionsPerServer, type EgressRules, mayConnect } from '../../src/core/egress/target.ts';
 
 /** All addresses of a host name. */
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>;
@@ -14,8 +14,6 @@ export interface GuardedAgentOptions {
 }
 
 const connectTimeoutMs = 5_000;
-/** How many connections one receiver gets at once. */
-const connectionsPerOrigin = 8;
 
 /**
  * An HTTP client for URLs that somebody else chose. A name is looked up once, all its addresses are checked, and the
@@ -33,7 +31,7 @@ export function guardedAgent(rules: EgressRules, { resolve, ca }: GuardedAgentOp
   const connectors = { 'https:': connector('https:'), 'http:': connector('http:') };
   return new Agent({
     allowH2: false,
-    connections: connectionsPerOrigin,
+    connections: connectionsPerServer,
     connect(options, callback) {
       const { hostname } = options;
       const protocol = options.protocol === 'http:' ? 'http:' : 'https:';

@@ -9,8 +9,8 @@ export interface ChannelProvider {
   readonly channel: Channel;
   /** As in logs and metric labels: smtp, ses, twilio … */
   readonly name: string;
-  /** Whether each destination is a server of its own, as with webhooks: that one of them is away says nothing of the others. */
-  readonly isManyServers?: boolean;
+  /** Where destinations are at many servers, as with webhooks: that one of them is away or slow says nothing of the others. */
+  readonly servers?: ServersOfDestinations;
   /** Sends a second that it usually allows, where its documentation says so; an operator's own number wins. */
   readonly usualRate?: number;
   /**
@@ -32,6 +32,13 @@ export interface ChannelProvider {
   /** Knows what the provider posts to /v1/receipts/<name>; undefined: it posts nothing, or this is not set up. */
   readonly receipts?: ReceiptReader | undefined;
   close?(): Promise<void>;
+}
+
+export interface ServersOfDestinations {
+  /** Names the server that a destination is at; '': the provider's own. Must not throw. */
+  of(destination: string): string;
+  /** How many messages one of them is sent at once, its own excepted: as many as it gets connections. */
+  readonly atOnce: number;
 }
 
 /** Which providers are active, by channel, in the order in which they are asked. In-app always is: the inbox. */

@@ -15,7 +15,8 @@
  * - **lease**: who may attempt a delivery, and until when nobody else does.
  * - **backoff**: the pause before a delivery is tried again. **horizon**: how long it is tried at all.
  * - **provider**: one way to send on a channel. **channel**: the kind. **lane**: the way to one provider, which holds back what it
- *   would not bear.
+ *   would not bear. **place**: leave to have one attempt under way in a lane. **share**: what of it a slow server gets.
+ * - **server**: whom a destination is at, where a provider's destinations are at many.
  * - **record**: what a backend has us keep about a user: addresses, locale, time zone, attributes.
  * - **dead address**: one where nobody is reached any more; its **mark** is of one tenant and channel.
  * - **device**: a push endpoint, one per (tenant, user, device type, device id).

@@ -6,14 +6,15 @@ import type {
   SendOptions,
   SendReceipt,
 } from '../../../src/core/channel.ts';
+import { hosts } from '../http/hosts.ts';
 import type { ServedChannel } from './definition.ts';
 
 /** One provider for URLs and one for names, under one name: Slack's webhooks and its Web API. */
 export class ByDestination implements ChannelProvider {
   readonly channel: ServedChannel;
   readonly name: string;
-  /** That one of the two is away says nothing of the other. */
-  readonly isManyServers = true;
+  /** Names are no URLs: what takes them is its own. */
+  readonly servers = hosts();
   readonly check?: (options: CheckOptions) => Promise<Checked>;
   readonly #urls: ChannelProvider;
   readonly #names: ChannelProvider;

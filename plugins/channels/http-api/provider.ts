@@ -9,10 +9,12 @@ import {
   DeliveryError,
   type SendOptions,
   type SendReceipt,
+  type ServersOfDestinations,
 } from '../../../src/core/channel.ts';
 import type { Mailbox } from '../email/address.ts';
 import { apiAgent } from '../http/api-agent.ts';
 import { type Answer, exchange } from '../http/exchange.ts';
+import { hosts } from '../http/hosts.ts';
 import { transportError } from '../http/transport-error.ts';
 import { judge } from './answer.ts';
 import type { Compiled, PreparedRequest } from './compile.ts';
@@ -40,7 +42,7 @@ const timeoutMs = 10_000;
 export class HttpApiProvider implements ChannelProvider {
   readonly channel: ServedChannel;
   readonly name: string;
-  readonly isManyServers: boolean;
+  readonly servers?: ServersOfDestinations;
   readonly usualRate?: number;
   readonly check?: (options: CheckOptions) => Promise<Checked>;
   readonly #compiled: Compiled;
@@ -50,7 +52,7 @@ export class HttpApiProvider implements ChannelProvider {
   constructor(channel: ServedChannel, name: string, compiled: Compiled, parts: HttpApiParts) {
     this.channel = channel;
     this.name = name;
-    this.isManyServers = compiled.isDestination;
+    if (compiled.isDestination) this.servers = hosts();
     this.#compiled = compiled;
     this.#parts = parts;
     const { rate } = compiled.definition;

@@ -9,6 +9,7 @@ import {
   deadDestination,
   type SendOptions,
   type SendReceipt,
+  type ServersOfDestinations,
 } from '../../../src/core/channel.ts';
 import type { ReceiptReader } from '../../../src/core/receipts/reader.ts';
 import type { Receipt } from '../../../src/core/receipts/receipt.ts';
@@ -27,23 +28,14 @@ export type OnDiverted = (
  * What of a provider has been thought of here. A member that is new to the contract does not compile until it is too: one that sends must
  * not be handed through. Not handed through is `close`, which is for whoever opened the provider.
  */
-type Known =
-  | 'channel'
-  | 'name'
-  | 'isManyServers'
-  | 'usualRate'
-  | 'takes'
-  | 'send'
-  | 'check'
-  | 'receipts'
-  | 'close';
+type Known = 'channel' | 'name' | 'servers' | 'usualRate' | 'takes' | 'send' | 'check' | 'receipts' | 'close';
 type Unknown = Record<Exclude<keyof ChannelProvider, Known>, never>;
 
 /** A provider behind the sandbox. */
 export class SandboxedProvider implements ChannelProvider, Unknown {
   readonly channel: ChannelProvider['channel'];
   readonly name: string;
-  readonly isManyServers: boolean;
+  readonly servers?: ServersOfDestinations;
   readonly usualRate?: number;
   readonly check?: (options: CheckOptions) => Promise<Checked>;
   readonly receipts?: ReceiptReader;
@@ -54,9 +46,9 @@ export class SandboxedProvider implements ChannelProvider, Unknown {
   constructor(provider: ChannelProvider, sandbox: Sandbox, onDiverted: OnDiverted) {
     this.channel = provider.channel;
     this.name = provider.name;
-    this.isManyServers = provider.isManyServers === true;
     if (provider.usualRate !== undefined) this.usualRate = provider.usualRate;
-    const { check } = provider;
+    const { servers, check } = provider;
+    if (servers !== undefined) this.servers = servers;
     if (check !== undefined) this.check = (options) => check.call(provider, options);
     const { receipts } = provider;
     if (receipts !== undefined)

@@ -10,13 +10,14 @@ import {
 } from '../../../src/core/channel.ts';
 import type { Urgency } from '../../../src/core/glossary.ts';
 import { exchange } from '../http/exchange.ts';
+import { hosts } from '../http/hosts.ts';
 import { transportError } from '../http/transport-error.ts';
 import type { OpenProvider } from '../open.ts';
 import { timeToLiveSeconds } from '../push/time-to-live.ts';
 import { KeyWatch } from './key-watch.ts';
 import { webPushPayload } from './payload.ts';
 import { refusalOf } from './refusal.ts';
-import { subscriptionOf } from './subscription.ts';
+import { endpointOf, subscriptionOf } from './subscription.ts';
 import { VapidKey } from './vapid-key.ts';
 
 type Encrypt = typeof import('web-push').generateRequestDetails;
@@ -44,7 +45,7 @@ const urgencies = { low: 'low', normal: 'normal', high: 'high', critical: 'high'
 export class WebPushProvider implements ChannelProvider {
   readonly channel = 'web_push';
   readonly name = 'vapid';
-  readonly isManyServers = true;
+  readonly servers = hosts(endpointOf);
   readonly #parts: WebPushParts;
 
   constructor(parts: WebPushParts) {

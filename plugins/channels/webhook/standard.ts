@@ -12,6 +12,7 @@ import {
 } from '../../../src/core/channel.ts';
 import { EgressRefused } from '../../../src/core/egress/refused.ts';
 import { type Answer, exchange } from '../http/exchange.ts';
+import { hosts } from '../http/hosts.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
 import { transportError } from '../http/transport-error.ts';
 import type { OpenProvider } from '../open.ts';
@@ -36,7 +37,7 @@ const passing = [408, 409, 425, 429];
 export class WebhookProvider implements ChannelProvider {
   readonly channel = 'webhook';
   readonly name = 'webhook';
-  readonly isManyServers = true;
+  readonly servers = hosts();
   readonly #parts: WebhookParts;
 
   constructor(parts: WebhookParts) {

@@ -24,7 +24,7 @@ const suspectAfter = 2;
 /** The deliveries of the memory store that providers send: who holds them, and when they are due. */
 export class MemoryOutbox {
   readonly #entries = new Map<string, Entry>();
-  /** By channel and tenant, so that each tenant gets its share. */
+  /** By channel and tenant, so that each tenant gets its share; the one that was given something the longest ago is the first. */
   readonly #due = new Map<Channel, Map<string, DueTimes<Entry>>>();
 
   /** Takes a delivery in, or notes its new due time and who holds it until then. */
@@ -134,13 +134,11 @@ export class MemoryOutbox {
     let mayTakeSuspect = suspect;
     for (const [channel, places] of room) {
       let left = places;
-      // one of each tenant in turn, the one that is due first first
-      const inTurn = [...(this.#due.get(channel)?.values() ?? [])].sort((a, b) =>
-        firstDue(a) < firstDue(b) ? -1 : 1,
-      );
+      const ofChannel = this.#due.get(channel) ?? new Map<string, DueTimes<Entry>>();
+      // one of each tenant in turn
       for (let found = true; found && left > 0; ) {
         found = false;
-        for (const due of inTurn) {
+        for (const [tenantId, due] of [...ofChannel]) {
           const entry = left > 0 ? takeable(due, nowMs, takeOver) : undefined;
           if (entry === undefined) continue;
           found = true;
@@ -155,6 +153,8 @@ export class MemoryOutbox {
           entry.leaseToken = lease.token;
           entry.losses = [];
           this.#setDue(entry, leaseEndMs);
+          ofChannel.delete(tenantId);
+          ofChannel.set(tenantId, due);
           claimed.push(entry);
           left -= 1;
         }
@@ -214,8 +214,6 @@ function keep(
   const id = providerMessageId === '' ? {} : { providerMessageId };
   entry.receipts.push({ atMs, provider, ...id, kind, reason, detail });
 }
-
-const firstDue = (due: DueTimes<Entry>): bigint => due.first()?.dueAtMs ?? 0n;
 
 /** The first that is due and not somebody's, or no longer. */
 function takeable(due: DueTimes<Entry>, nowMs: number, takeOver: boolean): Entry | undefined {

@@ -10,7 +10,7 @@ import { type Held, Leases } from './leases.ts';
 import { type Job, outcomeOf, verdictOf } from './outcome.ts';
 import { OutcomeWriter } from './outcome-writer.ts';
 import { Refusals } from './refusals.ts';
-import { type DispatcherSettings, limitsOf } from './settings.ts';
+import { type DispatcherSettings, limitsOf, placesOf, shareOf } from './settings.ts';
 import { commonMs } from './spans.ts';
 
 /** What an operator sees. */
@@ -44,6 +44,11 @@ export type DispatchedStore = Pick<
   'recordOutcomes' | 'releaseLeases' | 'renewLeases' | 'removeDevice' | 'markAddressesDead' | 'deadAddresses'
 >;
 
+interface ClaimedTogether {
+  /** Those whose address has died since they were accepted, by id; undefined: none can have. */
+  readonly dead: Promise<ReadonlySet<string>> | undefined;
+}
+
 /**
  * The deliveries that this process holds, from lease to outcome: asks one provider of the channel after the other until one has
  * decided, each in a lane of its own, and writes what became of it.
@@ -51,7 +56,7 @@ export type DispatchedStore = Pick<
  *     lease ──▶ first lane ── taken, or refused for good ──────────────────────────▶ outcome
  *                 │ its provider is down, or failed for the moment                      ▲
  *                 └──▶ next lane ──▶ … none is left: due again after a pause ───────────┘
- *                                      └── none was even asked: handed back
+ *                                      └── none was even asked: handed back, for later where its server is slow
  */
 export class Attempts {
   readonly #outbox: DispatchedStore;
@@ -63,6 +68,8 @@ export class Attempts {
   readonly #refusals: Refusals;
   readonly #lanes = new Map<Channel, readonly Lane[]>();
   readonly #abort = new AbortController();
+  /** The last pause of one that was put off, in milliseconds. */
+  #pauseMs = 0;
   #isStopping = false;
 
   constructor(
@@ -84,7 +91,11 @@ export class Attempts {
     for (const [channel, all] of providers)
       this.#lanes.set(
         channel,
-        all.map((one) => new Lane(one, limitsOf(settings, one), settings.circuit, ambient, observer)),
+        all.map((one) => {
+          const places = placesOf(settings, one, all.length === 1);
+          const { circuit } = settings;
+          return new Lane(one, { limits: limitsOf(settings, one), places, circuit }, ambient, observer);
+        }),
       );
   }
 
@@ -103,14 +114,21 @@ export class Attempts {
     return this.#leases.holdsSuspect;
   }
 
-  /** How many more of each channel may be held: as many as some provider of it can be asked for. */
+  /**
+   * How many more of each channel may be claimed: as many as some provider of it can be asked for. What waits for slow servers is held
+   * beside, and calls that notify thousands leave a share.
+   */
   room(): Map<Channel, number> {
+    const { heldPerChannel, servers } = this.#settings;
     const held = this.#leases.countByChannel();
     const room = new Map<Channel, number>();
     for (const [channel, lanes] of this.#lanes) {
-      const places = lanes.reduce((sum, lane) => sum + lane.places, 0);
-      const free = this.#settings.heldPerChannel - (held.get(channel) ?? 0);
-      room.set(channel, Math.min(places, Math.max(0, free)));
+      const { all, claimed } = held.get(channel) ?? { all: 0, claimed: 0 };
+      const places = sum(lanes, (lane) => lane.places);
+      const slow = sum(lanes, (lane) => lane.slowWaiting);
+      const free = heldPerChannel - Math.max(0, all - slow);
+      const ofClaims = shareOf(heldPerChannel, servers) - Math.max(0, claimed - slow);
+      room.set(channel, Math.min(places, Math.max(0, free, ofClaims)));
     }
     return room;
   }
@@ -122,14 +140,15 @@ export class Attempts {
 
   /**
    * Takes a leased delivery to an outcome and writes that.
-   * @param dead the deliveries whose address has died since they were accepted, by id
+   * @param claimed where it comes from the outbox, with others
    * @returns the outcome; undefined where it was handed back without one. Never rejects
    */
-  async run(job: Job, dead?: Promise<ReadonlySet<string>>): Promise<Outcome | undefined> {
+  async run(job: Job, claimed?: ClaimedTogether): Promise<Outcome | undefined> {
     const { channel, destination } = job.delivery;
     const lanes = thoseFor(this.#lanes.get(channel) ?? [], destination);
-    const held = lanes.length === 0 ? undefined : this.#leases.hold(job);
-    const outcome = held && (await this.#attempt(held, lanes, dead && (await dead).has(job.delivery.id)));
+    const held = lanes.length === 0 ? undefined : this.#leases.hold(job, claimed !== undefined);
+    const dead = held && (await claimed?.dead);
+    const outcome = held && (await this.#attempt(held, lanes, dead?.has(job.delivery.id)));
     if (held === undefined || outcome === undefined) return undefined;
     const written = this.#writer.write(outcome);
     void written.finally(() => this.#leases.drop(held));
@@ -143,8 +162,8 @@ export class Attempts {
    */
   runDue(jobs: readonly Job[]): void {
     const marked = jobs.filter(({ delivery }) => markedChannels.has(delivery.channel));
-    const dead = marked.length === 0 ? undefined : this.#deadAmong(marked);
-    for (const job of jobs) void this.run(job, dead);
+    const claimed = { dead: marked.length === 0 ? undefined : this.#deadAmong(marked) };
+    for (const job of jobs) void this.run(job, claimed);
   }
 
   /** Hands back what waits for its turn among some deliveries: it is due for anybody. */
@@ -177,7 +196,12 @@ export class Attempts {
     const { notification, delivery } = job;
     const results: AttemptResult[] = [];
     let verdict: Outcome | undefined;
+    let isPutOff = false;
     const wish: Wish = {
+      isOnlyWay: lanes.length === 1,
+      putOff: () => {
+        isPutOff = true;
+      },
       // one that has failed already waits for no other provider when we stop
       isWanted: () => this.#leases.holds(held) && !(this.#isStopping && held.isUnderWay),
       mayBegin: async () => {
@@ -203,7 +227,8 @@ export class Attempts {
       if (!wish.isWanted()) return undefined;
       // no provider is needed to see that it has expired
       verdict ??= this.#verdictOf(job, results, isDead);
-      if (verdict === undefined) this.#refuse(job, lanes);
+      if (verdict === undefined && isPutOff) this.#refusals.add(job, this.#nextPauseMs());
+      else if (verdict === undefined) this.#refuse(job, lanes);
       return verdict;
     }
     await this.#forgetDevice(job, last);
@@ -299,6 +324,14 @@ export class Attempts {
     this.#refusals.add(job, probeAtMs === undefined ? 0 : Math.max(pauseMs, probeInMs));
   }
 
+  /** Those that are put off come back one after the other, so that there is always one for a slow server, and seldom all of them. */
+  #nextPauseMs(): number {
+    const { pauseMs, longestPauseMs } = this.#settings.circuit;
+    const doubled = Math.max(pauseMs, this.#pauseMs * 2);
+    this.#pauseMs = this.#pauseMs >= longestPauseMs ? pauseMs : Math.min(longestPauseMs, doubled);
+    return this.#pauseMs;
+  }
+
   async #handBack(jobs: readonly Job[], afterMs: number): Promise<void> {
     if ((await this.#leases.release(jobs, afterMs)) && afterMs === 0) this.#observer.handedBack();
   }
@@ -313,3 +346,6 @@ function nextProbe(lanes: readonly Lane[]): number | undefined {
   }
   return next;
 }
+
+const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
+  items.reduce((total, item) => total + of(item), 0);

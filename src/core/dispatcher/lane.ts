@@ -1,9 +1,9 @@
-import pLimit from 'p-limit';
 import type { Ambient } from '../ambient.ts';
 import type { ChannelProvider } from '../channel.ts';
 import type { Delivery, Notification } from '../glossary.ts';
 import { type AttemptResult, attemptDelivery } from './attempt.ts';
 import { Circuit, type CircuitSettings } from './circuit.ts';
+import { type PlaceLimits, Places } from './places.ts';
 import { signOf } from './sign.ts';
 import type { Span } from './spans.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -33,8 +33,12 @@ export interface LaneObserver {
 
 /** Whether something that waits in a lane is still to be attempted. */
 export interface Wish {
+  /** No other lane is asked where this one makes no attempt. */
+  readonly isOnlyWay: boolean;
   /** Asked while it waits: what is not wanted takes nobody's turn. */
-  isWanted(): boolean;
+  readonly isWanted: () => boolean;
+  /** Told that no attempt is made for now: its server is slow, and enough wait for it. */
+  putOff(): void;
   /** Asked when its turn has come. */
   mayBegin(): Promise<boolean>;
   /** Told that its attempt begins. */
@@ -47,26 +51,35 @@ export class Lane {
   readonly #timeoutMs: number;
   readonly #ambient: Pick<Ambient, 'clock'>;
   readonly #observer: LaneObserver;
-  readonly #limit: ReturnType<typeof pLimit>;
-  readonly #bucket: TokenBucket | undefined;
+  readonly #places: Places;
   /** Undefined: the provider is many servers. */
   readonly #circuit: Circuit | undefined;
 
   constructor(
     provider: ChannelProvider,
-    { rate, concurrency, timeoutMs }: LaneLimits,
-    circuit: CircuitSettings,
+    settings: {
+      readonly limits: LaneLimits;
+      readonly places: PlaceLimits;
+      readonly circuit: CircuitSettings;
+    },
     ambient: Pick<Ambient, 'clock'>,
     observer: LaneObserver,
   ) {
+    const { limits, places, circuit } = settings;
+    const { rate, timeoutMs } = limits;
     const { clock } = ambient;
     this.#provider = provider;
     this.#timeoutMs = timeoutMs;
     this.#ambient = ambient;
     this.#observer = observer;
-    this.#limit = pLimit(concurrency);
-    this.#bucket = rate === undefined ? undefined : new TokenBucket(rate, clock);
-    this.#circuit = provider.isManyServers === true ? undefined : new Circuit(circuit, clock);
+    const bucket = rate === undefined ? undefined : new TokenBucket(rate, clock);
+    this.#places = new Places(
+      places,
+      clock,
+      // nobody takes a turn to be refused
+      bucket && ((isWanted) => bucket.turn(() => isWanted() && !this.#isShut)),
+    );
+    this.#circuit = provider.servers === undefined ? new Circuit(circuit, clock) : undefined;
   }
 
   /** See ChannelProvider. */
@@ -77,6 +90,11 @@ export class Lane {
   /** How many attempts may begin now, as far as the provider's health goes. */
   get places(): number {
     return this.#circuit?.places ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** How many wait for slow servers. */
+  get slowWaiting(): number {
+    return this.#places.slowWaiting;
   }
 
   /** When its provider is probed next; undefined while that is up. */
@@ -101,13 +119,19 @@ export class Lane {
     signal: AbortSignal,
   ): Promise<AttemptResult | undefined> {
     if (this.#isShut) return undefined;
-    const attempt = async (): Promise<AttemptResult | undefined> => {
-      // nobody takes a turn to be refused
-      if (!this.#isShut) await this.#bucket?.turn(() => wish.isWanted() && !this.#isShut);
+    const { isOnlyWay, isWanted } = wish;
+    const server = this.#provider.servers?.of(delivery.destination) ?? '';
+    const place = await this.#places.take({ tenantId: notification.tenantId, server, isOnlyWay, isWanted });
+    if (place === undefined) {
+      wish.putOff();
+      return undefined;
+    }
+    try {
       if (!(await wish.mayBegin())) return undefined;
       const leave = this.#circuit === undefined ? neverRefused : this.#circuit.begin();
       if (leave === undefined) return undefined;
       wish.begins(this.#provider.name);
+      place.begin();
       const result = await attemptDelivery(this.#provider, notification, delivery, this.#ambient, {
         timeoutMs: this.#timeoutMs,
         signal,
@@ -117,8 +141,9 @@ export class Lane {
       const news = this.#circuit?.end(leave, delivery.id, sign);
       if (news !== undefined) this.#tell(news, result);
       return result;
-    };
-    return this.#limit(attempt);
+    } finally {
+      place.giveBack();
+    }
   }
 
   get #isShut(): boolean {

@@ -7,6 +7,8 @@ import type { Job } from './outcome.ts';
 /** A delivery that this process holds. */
 export interface Held {
   readonly job: Job;
+  /** From the outbox, not from a call. */
+  readonly isClaimed: boolean;
   /** An attempt has begun: it is not handed back any more. */
   isUnderWay: boolean;
   /** Nobody else is given it before. */
@@ -63,11 +65,18 @@ export class Leases {
     return false;
   }
 
-  countByChannel(): Map<Channel, number> {
-    const counts = new Map<Channel, number>();
-    for (const { job } of this.#held.values()) {
+  /** How many are held of each channel, and how many of them were claimed. */
+  countByChannel(): Map<Channel, { all: number; claimed: number }> {
+    const counts = new Map<Channel, { all: number; claimed: number }>();
+    for (const { job, isClaimed } of this.#held.values()) {
       const { channel } = job.delivery;
-      counts.set(channel, (counts.get(channel) ?? 0) + 1);
+      let count = counts.get(channel);
+      if (count === undefined) {
+        count = { all: 0, claimed: 0 };
+        counts.set(channel, count);
+      }
+      count.all += 1;
+      if (isClaimed) count.claimed += 1;
     }
     return counts;
   }
@@ -78,10 +87,10 @@ export class Leases {
   }
 
   /** Notes a lease that the store has given. @returns undefined: it is held already, by one that ran out meanwhile */
-  hold(job: Job): Held | undefined {
+  hold(job: Job, isClaimed: boolean): Held | undefined {
     const { id } = job.delivery;
     if (this.#held.has(id)) return undefined;
-    const held = { job, isUnderWay: false, leasedUntilMs: this.#leasedUntilMs(), isLost: false };
+    const held = { job, isClaimed, isUnderWay: false, leasedUntilMs: this.#leasedUntilMs(), isLost: false };
     this.#held.set(id, held);
     this.#renewLater();
     return held;

@@ -2,6 +2,7 @@ import type { ChannelProvider } from '../channel.ts';
 import type { Channel } from '../glossary.ts';
 import type { CircuitSettings } from './circuit.ts';
 import type { LaneLimits } from './lane.ts';
+import type { PlaceLimits } from './places.ts';
 
 /** How deliveries are tried again. Times are in milliseconds. */
 export interface RetrySettings {
@@ -22,19 +23,31 @@ export interface ByProvider {
 /** See LaneLimits. Each provider of the channel keeps to them on its own. */
 export type SendLimits = { readonly [K in keyof LaneLimits]?: ByProvider | undefined };
 
+/** What servers get of what they share. */
+export interface ServerSettings {
+  /** One that keeps an attempt waiting for so long is slow, until it answers in time. In milliseconds. */
+  readonly slowAfterMs: number;
+  /**
+   * As a fraction: how much of a lane's places one server gets that is slow, or not known yet; and how many of the deliveries that a
+   * channel may hold wait for a slow one.
+   */
+  readonly share: number;
+}
+
 /** The numbers of the dispatcher. Times are in milliseconds. */
 export interface DispatcherSettings {
   readonly retry: RetrySettings;
   /** What an operator says of providers, in the place of what follows and of their own usual rates. */
   readonly limits: Readonly<Partial<Record<Channel, SendLimits>>>;
   readonly circuit: CircuitSettings;
+  readonly servers: ServerSettings;
   /** How long nobody else is given what this process holds, unless it renews. Longer than an attempt takes. */
   readonly leaseMs: number;
   /** An attempt that a provider has not answered by then is aborted and counts as a transient failure. */
   readonly attemptTimeoutMs: number;
   /** Attempts under way at once, per provider. */
   readonly attemptsPerProvider: number;
-  /** Deliveries of a channel that this process holds at most, under way or waiting for it. */
+  /** Deliveries of a channel that are claimed until this process holds so many, under way or waiting for it. */
   readonly heldPerChannel: number;
   /** How often the store is asked what is due when nothing else says so. */
   readonly pollMs: number;
@@ -50,6 +63,7 @@ export interface DispatcherSettings {
 export const dispatcherDefaults: Omit<DispatcherSettings, 'retry'> = {
   limits: {},
   circuit: { failures: 5, pauseMs: 5_000, longestPauseMs: 60_000 },
+  servers: { slowAfterMs: 2_000, share: 1 / 4 },
   leaseMs: 45_000,
   attemptTimeoutMs: 30_000,
   attemptsPerProvider: 32,
@@ -76,3 +90,28 @@ export function limitsOf(
     timeoutMs: numberOf(timeoutMs, name) ?? settings.attemptTimeoutMs,
   };
 }
+
+/**
+ * How a provider's lane gives out its places.
+ * @param isAlone whether its channel has no other: then nothing else is kept waiting by what it holds
+ */
+export function placesOf(
+  settings: DispatcherSettings,
+  provider: Pick<ChannelProvider, 'channel' | 'name' | 'usualRate' | 'servers'>,
+  isAlone: boolean,
+): PlaceLimits {
+  const { servers: parts, heldPerChannel } = settings;
+  const { servers } = provider;
+  const { concurrency: total } = limitsOf(settings, provider);
+  return {
+    total,
+    share: servers === undefined ? total : Math.min(shareOf(total, parts), servers.atOnce),
+    atOnce: servers?.atOnce ?? total,
+    slowLine: shareOf(heldPerChannel, parts),
+    slowAfterMs: servers === undefined && isAlone ? undefined : parts.slowAfterMs,
+  };
+}
+
+/** One at least. */
+export const shareOf = (whole: number, { share }: ServerSettings): number =>
+  Math.max(1, Math.floor(whole * share));

@@ -2,6 +2,9 @@ import { codes } from '../channel.ts';
 import type { AddressRules } from './address.ts';
 import { EgressRefused } from './refused.ts';
 
+/** How many connections one server that somebody else chose gets at once. */
+export const connectionsPerServer = 8;
+
 export interface EgressRules {
   readonly addresses: AddressRules;
   /** Whether plain http will do, for addresses that the operator made an exception for. */

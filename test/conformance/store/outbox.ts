@@ -165,6 +165,19 @@ export function outbox(ground: Ground): void {
       assert.equal(seen.size, stored.length);
     });
 
+    it('lets them take turns also where there is room for one at a time', async () => {
+      const crowd = ground.user();
+      await parallel(20, () => due(crowd));
+      await ground.ambient.clock.advance(10);
+      const small = await due();
+      const tenants: string[] = [];
+      for (let turn = 0; turn < 4; turn++)
+        for (const one of await claim(ground.lease(), { room: new Map([[channel, 1]]) }))
+          tenants.push(one.notification.tenantId);
+      assert.equal(tenants.length, 4);
+      assert.ok(tenants.includes(small.tenantId), 'however long the others have been due');
+    });
+
     it('writes an outcome of the holder only', async () => {
       const stored = await due();
       const mine = ground.lease(5_000);

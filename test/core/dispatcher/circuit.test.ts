@@ -219,7 +219,7 @@ describe('a provider that is down', () => {
 
   it('is no reason to stop where every destination is a server of its own', async () => {
     const hooks = new FakeProvider('webhook');
-    Object.assign(hooks, { isManyServers: true });
+    Object.assign(hooks, { servers: { of: (destination: string) => destination, atOnce: 8 } });
     const one = engine([hooks]);
     hooks.answer = away;
     await one.notify({ userIds: names(50) });
