@@ -23,9 +23,6 @@ import { streamEventEnvelope, streamEventJson } from './wire/live-event.ts';
 
 const method = NotificationClientService.method.streamEvents;
 
-/** How a stream that the server ends is closed: clients reconnect, as the public contract says. */
-const reconnect = new NotifyError('canceled', 'reconnect');
-
 /**
  * StreamEvents over Connect, gRPC and gRPC-web. Written here rather than through the library, because an event is
  * serialized once for all of a user's streams, a write's completion is what "delivered" means, and a library stream costs
@@ -61,12 +58,11 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
       if (timeoutMs !== undefined)
         session.onEnd(
           app.ambient.clock.after(timeoutMs, () => {
-            const late = new NotifyError('deadline_exceeded', "the call's deadline has passed");
-            sink.finish(() => end(response, protocol, late));
+            sink.finish(new NotifyError('deadline_exceeded', "the call's deadline has passed"));
             session.gone();
           }),
         );
-      session.onEnd(() => logCall(request, 'ok'));
+      session.onEnd(() => logCall(request, sink.error?.code ?? 'ok', sink.error));
       forgetRequest(request);
       whenClosed(response, () => session.gone());
     } catch (error) {
@@ -83,7 +79,7 @@ function encodingFor(protocol: Protocol): StreamEncoding {
       protocol.isJson
         ? encodeEnvelope(0, Buffer.from(streamEventJson(event, sessionId, position)))
         : streamEventEnvelope(event, sessionId, position),
-    finish: (response) => end(response, protocol, reconnect),
+    finish: (response, error) => end(response, protocol, error),
   };
 }
 

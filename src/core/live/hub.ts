@@ -1,4 +1,5 @@
 import { type Ambient, type Clock, isUuid } from '../ambient.ts';
+import { publicError } from '../errors.ts';
 import type { Notification, UserKey } from '../glossary.ts';
 import type { Store } from '../store.ts';
 import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
@@ -232,7 +233,7 @@ export class LiveHub implements SessionHost {
   run(session: Session, work: Promise<void>): void {
     work.catch((error: unknown) => {
       this.observer.failed('stream', error);
-      session.end('overloaded', true);
+      session.end('overloaded', true, publicError(error));
     });
   }
 

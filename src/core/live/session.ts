@@ -1,6 +1,7 @@
 import type { Clock } from '../ambient.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
 import type { Store } from '../store.ts';
+import { endings } from './endings.ts';
 import type { EndReason, InboxEvent, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import {
   bufferLimitBytes,
@@ -192,11 +193,14 @@ export class Session implements SessionInfo {
     }
   }
 
-  /** Says `end` and ends the stream cleanly. */
-  end(reason: EndReason, reconnect: boolean): void {
+  /**
+   * Says `end` and ends the stream cleanly.
+   * @param error how RPC says why, where there is more to tell than the reason
+   */
+  end(reason: EndReason, reconnect: boolean, error = endings[reason]): void {
     if (this.ended) return;
     this.#send({ kind: 'end', reason, reconnect });
-    this.#sink.finish();
+    this.#sink.finish(error);
     this.#close(reason);
   }
 

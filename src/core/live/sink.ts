@@ -1,3 +1,4 @@
+import type { NotifyError } from '../errors.ts';
 import type { LiveEvent } from './events.ts';
 
 /**
@@ -17,8 +18,11 @@ export interface StreamSink {
   bufferedBytes(): number;
   /** Runs `task` each time some of those bytes have left; undefined: no more. */
   onProgress(task: (() => void) | undefined): void;
-  /** Ends the response cleanly after what was sent; on RPC with the status that belongs to the reason. */
-  finish(): void;
-  /** Closes the connection without waiting for the peer. */
+  /**
+   * Ends the response cleanly after what was sent.
+   * @param error how RPC says why
+   */
+  finish(error: NotifyError): void;
+  /** Closes the stream without waiting for its reader, which does not keep up. */
   destroy(): void;
 }
