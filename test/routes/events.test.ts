@@ -234,6 +234,29 @@ describe('who may open a stream', () => {
     }
   });
 
+  for (const httpVersion of [1, 2] as const)
+    it(`has a request id on every answer, over HTTP/${httpVersion}`, async (t) => {
+      const service = await serve(t, { NOTIFY_LIVE_MAX_STREAMS_PER_USER: '1' });
+      const off = await serve(t, { NOTIFY_LIVE_CONNECTIONS_ENABLED: 'false' });
+      const given = { httpVersion };
+      const answers = [
+        await service.open('alice', given),
+        await service.open('alice', given), // one too many
+        await service.openAs(given),
+        await off.open('alice', given),
+      ];
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, 200, 401, 204],
+      );
+      const ids = answers.map(({ headers }) => String(headers['x-request-id'] ?? ''));
+      assert.ok(
+        ids.every((id) => id !== ''),
+        `${ids}`,
+      );
+      assert.equal(new Set(ids).size, 4);
+    });
+
   it('answers 204 to a good token when live connections are off', async (t) => {
     const service = await serve(t, { NOTIFY_LIVE_CONNECTIONS_ENABLED: 'false' });
     const answer = await service.open('alice');
