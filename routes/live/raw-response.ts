@@ -15,6 +15,8 @@ export function startStream(reply: FastifyReply, contentType: string): ServerRes
   // all at once: what setHeader is told is kept with the response
   response.writeHead(200, { ...headersOf(reply), ...streamHeaders, 'content-type': contentType });
   response.flushHeaders();
+  // its peer has closed its half before there was a stream to let go of, see src/listener/http1-connections.ts
+  if (response.req.httpVersionMajor === 1 && response.socket?.readableEnded) response.socket.end();
   return response;
 }
 
