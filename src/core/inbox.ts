@@ -1,5 +1,6 @@
 import type { Ambient } from './ambient.ts';
 import { isUuid } from './ambient.ts';
+import { fittingItems } from './answer-size.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { invalidArgument, notFound } from './errors.ts';
 import type { Channel, InboxSummary, Notification, UserKey } from './glossary.ts';
@@ -27,7 +28,7 @@ export interface InboxPage {
 
 const defaultLimit = 20;
 const largestLimit = 100;
-/** A page ends with the item that brings its texts to this size: gRPC clients take messages of 4 MiB, and memory has an end. */
+/** The store reads no more items of a page once their texts have come to this size: memory has an end. */
 const pageBytes = 3 * 2 ** 20;
 
 /** What a recipient does with the inbox. Each change reaches the user's live streams. */
@@ -50,10 +51,13 @@ export class Inbox {
     const before = decodeCursor(query.cursor);
     const limit = query.limit <= 0 ? defaultLimit : Math.min(query.limit, largestLimit);
     const page = await this.#store.listNotifications(owner, { ...query, before, limit, maxBytes: pageBytes });
-    const last = page.notifications.at(-1);
+    const fit = fittingItems(page.notifications);
+    const notifications = page.notifications.slice(0, fit);
+    const last = notifications.at(-1);
+    const more = page.more || fit < page.notifications.length;
     return {
-      notifications: page.notifications,
-      nextCursor: page.more && last ? encodeCursor(last.position) : '',
+      notifications,
+      nextCursor: more && last ? encodeCursor(last.position) : '',
       summary: page.summary,
     };
   }
