@@ -92,7 +92,8 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
       {
         settings: { maxConcurrentStreams },
         maxSessionInvalidFrames: 100,
-        maxSessionRejectedStreams: 100,
+        // refused are streams that come before Node has done away with those that were cancelled; it never forgets the count
+        maxSessionRejectedStreams: 2 ** 31,
         streamResetBurst: resetBurst,
         streamResetRate: resetRate,
       },
