@@ -15,6 +15,12 @@ export const errorAnswers = fp(
       else if (shown.code === 'internal') request.log.error({ err: error }, 'request_failed');
       answerError(shown, request, reply);
     });
+    app.addHook('onRequest', (request, reply, done) => {
+      const { httpVersion, headers } = request.raw;
+      if (headers.host !== undefined || httpVersion !== '1.1') return done();
+      reply.header('connection', 'close');
+      done(new NotifyError('invalid_argument', 'a request of HTTP/1.1 needs a Host header'));
+    });
     // before a body is looked at, which nobody will read, and after CORS
     app.addHook('preParsing', (request, reply, payload, done) => {
       if (request.is404) nothingHere(request, reply);

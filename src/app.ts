@@ -96,6 +96,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
           app.listen({ host, port: wanted, backlog: 4096 });
         await open(ops, ports.metrics);
         await Promise.all([open(client, ports.client), open(internal, ports.internal)]);
+        core.pressure.watch();
         readiness.ready = true;
         return { client: portOf(client), internal: portOf(internal), ops: portOf(ops) };
       },

@@ -8,6 +8,12 @@ import { SilentPeers } from './listener/silent-peers.ts';
 /** What an HTTP/2 client with prior knowledge sends first (RFC 9113 §3.4). */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
+/**
+ * Lets a client that has sent its request close its half and still be answered. Streams are others, see Http1Connections.
+ * It is an option of Node's own net server, which its types do not name (node:_http_server, socketOnEnd).
+ */
+const allowHalfOpen = (server: http.Server): void => void Object.assign(server, { httpAllowHalfOpen: true });
+
 const nothing: Buffer = Buffer.alloc(0);
 
 export interface ListenerLimits {
@@ -28,6 +34,12 @@ export interface ListenerLimits {
   readonly arrivalTimeoutMs: number;
   /** Streams of one HTTP/2 connection at once. */
   readonly maxConcurrentStreams: number;
+  /**
+   * Streams of one HTTP/2 connection that its peer may cancel at once, and in a second from then on; over it the connection is closed,
+   * with all streams. Node's own are 1,000 and 33, which a proxy passes whose clients go away together.
+   */
+  readonly resetBurst: number;
+  readonly resetRate: number;
 }
 
 const defaultLimits: ListenerLimits = {
@@ -41,6 +53,9 @@ const defaultLimits: ListenerLimits = {
   lingerTimeoutMs: 2_000,
   arrivalTimeoutMs: 2_000,
   maxConcurrentStreams: 1_000,
+  // all that may be open, ten times over; then what a tenth of a core can begin for nothing
+  resetBurst: 10_000,
+  resetRate: 1_000,
 };
 
 /**
@@ -55,6 +70,7 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
     ...limits,
   };
   const { lingerTimeoutMs, arrivalTimeoutMs, maxConcurrentStreams, tcpKeepAliveMs, silentPeersMs } = others;
+  const { resetBurst, resetRate } = others;
   return (handler) => {
     const h1 = http.createServer(
       {
@@ -62,6 +78,8 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
         headersTimeout: headersTimeoutMs,
         // both are looked at this often, by default only every 30 s
         connectionsCheckingInterval: Math.min(requestTimeoutMs, headersTimeoutMs) / 4,
+        // Node's answer to its absence has no body: a route's has
+        requireHostHeader: false,
         noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: tcpKeepAliveMs,
@@ -69,8 +87,16 @@ export function http1AndHttp2(limits: Partial<ListenerLimits> = {}): FastifyServ
       handler,
     );
     h1.keepAliveTimeout = keepAliveTimeoutMs;
+    allowHalfOpen(h1);
     const h2 = http2.createServer(
-      { settings: { maxConcurrentStreams }, maxSessionInvalidFrames: 100, maxSessionRejectedStreams: 100 },
+      {
+        settings: { maxConcurrentStreams },
+        maxSessionInvalidFrames: 100,
+        // refused are streams that come before Node has done away with those that were cancelled; it never forgets the count
+        maxSessionRejectedStreams: 2 ** 31,
+        streamResetBurst: resetBurst,
+        streamResetRate: resetRate,
+      },
       handler as never, // Fastify's handler takes the compatibility API's request and response as well
     );
     const sniffing = new Set<Socket>();

@@ -10,7 +10,8 @@ import { built } from '../src/app.ts';
 import { httpVariablePrefix, schema } from '../src/config/schema.ts';
 import { isBlock, isVariable, type Settings, type Variable } from '../src/config/variable.ts';
 import { ConfigError, parseConfig, variableNames } from '../src/config.ts';
-import { type ErrorCode, errorCodes } from '../src/core/errors.ts';
+import { type ErrorCode, errorCodes, NotifyError } from '../src/core/errors.ts';
+import type { UserKey } from '../src/core/glossary.ts';
 import * as live from '../src/core/live/settings.ts';
 import { limits } from '../src/core/notifier/validate.ts';
 import { namedIds } from '../src/core/store.ts';
@@ -432,6 +433,83 @@ describe('docs/live.md', () => {
       await service.notify('alice', { title: 'later' });
       await shows('later*', 1);
     });
+  });
+});
+
+describe('the RPC client of docs/live.md', () => {
+  interface Options {
+    readonly base: string;
+    readonly getToken: () => Promise<string>;
+    readonly handle: (event: { case: string; value: { reason?: string } }) => void;
+    readonly signal: AbortSignal;
+  }
+
+  /** The example, which tells each pause in place of waiting. */
+  async function example(): Promise<{ follow: (options: Options) => Promise<void>; pauses: number[] }> {
+    const pauses: number[] = [];
+    const pause = (ms: number) => {
+      pauses.push(ms);
+      return new Promise((resolve) => setImmediate(resolve));
+    };
+    Object.assign(globalThis, { pauseOfExample: pause });
+    const source = codeBlock(livePage, 'async function follow')
+      .replace(
+        /^import .* from 'node:timers\/promises';$/m,
+        'const sleep = (ms) => globalThis.pauseOfExample(ms);',
+      )
+      .replace(/'\.\/gen\/(.*)\.js'/, `'${new URL('../proto/gen/', import.meta.url)}$1.ts'`)
+      .replaceAll(/'(@connectrpc\/[a-z-]+)'/g, (_, name: string) => `'${import.meta.resolve(name)}'`);
+    const { follow } = (await run(source)) as { follow: (options: Options) => Promise<void> };
+    return { follow, pauses };
+  }
+
+  it('pauses while the store is away, and comes back at once to a stream that has aged', async (t) => {
+    const service = await serve(t, { NOTIFY_LIVE_MAX_AGE: '100ms' });
+    const away = new NotifyError('unavailable', 'the store is away', { retryAfterMs: 2_000 });
+    const { inboxSummary } = service.core.store;
+    let failures = 0;
+    t.mock.method(service.core.store, 'inboxSummary', (owner: UserKey) => {
+      if (failures === 3) return inboxSummary.call(service.core.store, owner);
+      failures += 1;
+      return Promise.reject(away);
+    });
+    const { follow, pauses } = await example();
+    const stop = new AbortController();
+    const seen: string[] = [];
+    let aged = 0;
+    await follow({
+      base: service.url.client,
+      getToken: async () => 'dev:alice:demo',
+      signal: stop.signal,
+      handle({ case: kind, value: { reason } }) {
+        seen.push(reason ?? kind);
+        if (reason === 'max_age') aged += 1;
+        if (aged === 2) stop.abort();
+      },
+    });
+    assert.deepEqual(seen.slice(0, 4), ['overloaded', 'overloaded', 'overloaded', 'heartbeat']);
+    assert.equal(pauses.length, 3);
+    for (const ms of pauses) assert.ok(ms >= 5_000 && ms <= 10_000, `${ms} ms`);
+  });
+
+  it('pauses longer and longer where it is told nothing', async (t) => {
+    const service = await serve(t);
+    t.mock.method(service.core.store, 'inboxSummary', () => Promise.reject(new Error('a fault')));
+    const { follow, pauses } = await example();
+    const stop = new AbortController();
+    let ends = 0;
+    await follow({
+      base: service.url.client,
+      getToken: async () => 'dev:alice:demo',
+      signal: stop.signal,
+      handle: () => {
+        ends += 1;
+        if (ends === 5) stop.abort();
+      },
+    });
+    assert.equal(pauses.length, 4);
+    for (const [i, ms] of pauses.entries())
+      assert.ok(ms >= 250 * 2 ** i && ms <= 750 * 2 ** i, `pause ${i} of ${ms} ms`);
   });
 });
 

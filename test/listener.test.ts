@@ -128,6 +128,68 @@ describe('one port', () => {
     assert.equal(answers(raw.text()), 1);
   });
 
+  it('answers a client that has closed its half, also when the answer takes its time', async (t) => {
+    const service = await build(t, {}, calm);
+    const { store } = service.core;
+    const { listNotifications } = store;
+    const raw = connect(t, service.ports.client, { allowHalfOpen: true });
+    let closed = () => {};
+    const seen = new Promise<void>((resolve) => (closed = resolve));
+    service.client.server.on('connection', (socket: net.Socket) => socket.on('end', closed));
+    t.mock.method(store, 'listNotifications', async (...given: Parameters<typeof listNotifications>) => {
+      await seen;
+      for (let i = 0; i < 3; i++) await turn();
+      return listNotifications.apply(store, given);
+    });
+    raw.socket.end(get1());
+    await raw.closed();
+    assert.equal(answers(raw.text()), 1);
+  });
+
+  it('lets go of a stream whose client has closed its half, however soon', async (t) => {
+    const service = await build(t, {}, calm);
+    const head = `GET /v1/events?access_token=dev:alice:demo HTTP/1.1\r\nhost: test\r\n\r\n`;
+    const grpcWeb =
+      `POST /${procedures.streamEvents} HTTP/1.1\r\nhost: test\r\ncontent-type: application/grpc-web\r\n` +
+      `authorization: ${as('alice').authorization}\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0`;
+    for (const request of [head, grpcWeb]) {
+      const early = connect(t, service.ports.client, { allowHalfOpen: true });
+      early.socket.end(request);
+      await early.closed();
+      const late = connect(t, service.ports.client, { allowHalfOpen: true });
+      late.socket.write(request);
+      await eventually('it is open', () => late.text().includes('sessionId') || late.text().length > 300);
+      late.socket.end();
+      await late.closed();
+    }
+    const { body } = await call(service.url.internal, procedures.notify, {
+      tenantId: 'demo',
+      notificationId: 'n',
+      userIds: ['alice'],
+      title: 'nobody is there',
+    });
+    assert.deepEqual([body.delivered, body.pending], [0, 1]);
+  });
+
+  it('says in its own form that HTTP/1.1 needs a Host', async (t) => {
+    const service = await build(t, {}, calm);
+    for (const port of [service.ports.client, service.ports.internal, service.ports.ops]) {
+      const raw = connect(t, port);
+      raw.socket.write(get1().replace('host: test\r\n', ''));
+      await raw.closed();
+      const [head = '', text = ''] = raw.text().split('\r\n\r\n');
+      assert.match(head, /^HTTP\/1\.1 400 /);
+      assert.deepEqual(JSON.parse(text), {
+        code: 'invalid_argument',
+        message: 'a request of HTTP/1.1 needs a Host header',
+      });
+    }
+    const old = connect(t, service.ports.client);
+    old.socket.write(get1().replace('HTTP/1.1\r\nhost: test', 'HTTP/1.0'));
+    await old.closed();
+    assert.match(old.text(), /^HTTP\/1\.1 200 /, 'HTTP/1.0 needs none');
+  });
+
   it('answers a client that offers to upgrade, in HTTP/1.1', async (t) => {
     const { ports } = await build(t, {}, calm);
     const raw = connect(t, ports.client);
@@ -295,7 +357,8 @@ describe('a peer that means no good', () => {
   });
 
   it('does not take the process down with a rapid reset', async (t) => {
-    const service = await build(t, {}, calm);
+    // at the limits of the service a slow machine may take them all
+    const service = await build(t, {}, limits({ resetBurst: 1_000, resetRate: 1 }));
     const raw = connect(t, service.ports.client);
     raw.socket.write(preface);
     for (let i = 0; i < 5_000; i++) {
@@ -322,6 +385,41 @@ describe('a peer that means no good', () => {
         socket.resetAndDestroy();
       }
     await isWell(service);
+  });
+});
+
+describe('an HTTP/2 connection that many share', () => {
+  it('survives when as many as it may hold go away together, again and again', async (t) => {
+    const service = await build(t, { NOTIFY_LIVE_MAX_STREAMS_PER_USER: '1000' }, calm);
+    const session = http2.connect(service.url.client);
+    t.after(() => session.destroy());
+    let lost: unknown;
+    session.on('error', (error) => (lost = error)).on('goaway', (code) => (lost = `GOAWAY ${code}`));
+    const open = (user: string) =>
+      session.request({ ':path': '/v1/events', ...as(user) }).on('error', () => {});
+    // Node may refuse single streams of those that come before it has done away with the ones before
+    const heard = (stream: http2.ClientHttp2Stream) => once(stream, 'data').catch(() => undefined);
+    const bystander = open('bystander');
+    let text = '';
+    bystander.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    for (let round = 0; round < 3; round++) {
+      const others = Array.from({ length: 900 }, () => open('alice'));
+      await Promise.all(others.map(heard));
+      await Promise.all(
+        others.map((stream) => {
+          stream.close(http2.constants.NGHTTP2_CANCEL);
+          return stream.closed ? undefined : once(stream, 'close');
+        }),
+      );
+    }
+    assert.equal(lost, undefined);
+    await call(service.url.internal, procedures.notify, {
+      tenantId: 'demo',
+      notificationId: 'n',
+      userIds: ['bystander'],
+      title: 'still here',
+    });
+    await eventually('the other stream goes on', () => text.includes('still here'));
   });
 });
 

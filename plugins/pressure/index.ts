@@ -14,6 +14,8 @@ const looks = 5;
 
 /** Whether this process has more to do than it can. */
 export interface Pressure {
+  /** Begins to look, once the service listens: that its boot kept the event loop busy is no overload. */
+  watch(): void;
   isHigh(): boolean;
   /** Why a new request must not be taken on now, in words for the caller; undefined when it may. */
   refusal(): NotifyError | undefined;
@@ -33,7 +35,16 @@ export default fp<{ limits: PressureLimits }>(
   async (app, { limits }) => {
     const { maxEventLoopDelayMs, sampleIntervalMs } = limits;
     let isHigh = false;
+    let stop = (): void => {};
     const pressure: Pressure = {
+      watch() {
+        if (maxEventLoopDelayMs === 0) return;
+        const read = app.measureEventLoopDelay(Math.ceil(sampleIntervalMs / looks));
+        const sample = setInterval(() => {
+          isHigh = read().mean > maxEventLoopDelayMs;
+        }, sampleIntervalMs).unref();
+        stop = () => clearInterval(sample);
+      },
       isHigh: () => isHigh,
       refusal: () =>
         pressure.isHigh()
@@ -43,13 +54,7 @@ export default fp<{ limits: PressureLimits }>(
           : undefined,
     };
     app.decorate('pressure', pressure);
-    if (maxEventLoopDelayMs === 0) return;
-
-    const read = app.measureEventLoopDelay(Math.ceil(sampleIntervalMs / looks));
-    const sample = setInterval(() => {
-      isHigh = read().mean > maxEventLoopDelayMs;
-    }, sampleIntervalMs).unref();
-    app.addHook('onClose', async () => clearInterval(sample));
+    app.addHook('onClose', async () => stop());
   },
   { name: 'pressure', dependencies: ['event-loop'] },
 );

@@ -52,6 +52,7 @@ export default fp<StreamOptions>(
     };
 
     app.get('/v1/events', { exposeHeadRoute: false }, async (request, reply) => {
+      reply.header('x-request-id', request.id);
       const principal = auth.recipient(bearer(request));
       if (!liveEnabled) return reply.code(204).send();
       const overload = app.pressure.refusal();

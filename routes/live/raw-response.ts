@@ -15,6 +15,8 @@ export function startStream(reply: FastifyReply, contentType: string): ServerRes
   // all at once: what setHeader is told is kept with the response
   response.writeHead(200, { ...headersOf(reply), ...streamHeaders, 'content-type': contentType });
   response.flushHeaders();
+  // its peer has closed its half before there was a stream to let go of, see src/listener/http1-connections.ts
+  if (response.req.httpVersionMajor === 1 && response.socket?.readableEnded) response.socket.end();
   return response;
 }
 
@@ -43,7 +45,8 @@ export function whenClosed(response: ServerResponse, task: () => void): void {
 }
 
 /**
- * Closes a response without waiting for the peer to take what was written.
+ * Closes a response without waiting for the peer to take what was written. HTTP/2 clients are told that they take too little: gRPC's
+ * read that code as resource_exhausted, after which they pause, and CANCEL as a clean end.
  * @param graceMs how long an HTTP/2 peer may take to show that it still reads its connection at all
  */
 export function cutOff(response: ServerResponse, graceMs: number): void {
@@ -54,7 +57,7 @@ export function cutOff(response: ServerResponse, graceMs: number): void {
   }
   if (stream.session) resetUnlessAlive(stream.session, graceMs);
   // destroy() on an HTTP/2 response that was ended tells the peer nothing, and the session would never close
-  stream.close(constants.NGHTTP2_CANCEL);
+  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 const probed = new WeakSet<Http2Session>();

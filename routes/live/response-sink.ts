@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import type { NotifyError } from '../../src/core/errors.ts';
+import { endings } from '../../src/core/live/endings.ts';
 import type { LiveEvent } from '../../src/core/live/events.ts';
 import type { StreamSink } from '../../src/core/live/sink.ts';
 import { asChunk } from './chunk.ts';
@@ -7,8 +9,8 @@ import { cutOff } from './raw-response.ts';
 /** How events become bytes, and how a response ends. */
 export interface StreamEncoding {
   event(event: LiveEvent, sessionId: string, position: number | undefined): string | Uint8Array;
-  /** Writes what ends the response. @param comeBack see StreamSink */
-  finish(response: ServerResponse, comeBack: 'now' | 'later'): void;
+  /** Writes what ends the response, and why. */
+  finish(response: ServerResponse, error: NotifyError): void;
 }
 
 /** How this process serves live streams. */
@@ -56,6 +58,7 @@ export class ResponseSink implements StreamSink {
   #writing = 0;
   #buffered = 0;
   #progress: (() => void) | undefined;
+  #error: NotifyError | undefined;
 
   /** @param finishTimeoutMs see StreamOptions */
   constructor(response: ServerResponse, encoding: StreamEncoding, finishTimeoutMs: number) {
@@ -92,21 +95,23 @@ export class ResponseSink implements StreamSink {
     this.#progress = task;
   }
 
-  finish(comeBack: 'now' | 'later'): void {
-    this.finishWith((response) => this.#encoding.finish(response, comeBack));
+  /** Why this side has ended the stream; undefined where it has not. */
+  get error(): NotifyError | undefined {
+    return this.#error;
   }
 
-  /** The same in other words than the encoding's own. @param end writes what ends the response */
-  finishWith(end: (response: ServerResponse) => void): void {
+  finish(error: NotifyError): void {
     if (this.#response.destroyed || this.#response.writableEnded) return;
+    this.#error = error;
     for (const { bytes, written } of this.#waiting.splice(0)) this.#write(bytes, written);
     if (this.#isChunked) this.#response.chunkedEncoding = true;
-    end(this.#response);
+    this.#encoding.finish(this.#response, error);
     const cut = setTimeout(() => this.destroy(), this.#finishTimeoutMs).unref();
     this.#response.once('close', () => clearTimeout(cut));
   }
 
   destroy(): void {
+    this.#error ??= endings.slow;
     cutOff(this.#response, this.#finishTimeoutMs / 2);
   }
 

@@ -23,12 +23,6 @@ import { streamEventEnvelope, streamEventJson } from './wire/live-event.ts';
 
 const method = NotificationClientService.method.streamEvents;
 
-/** How a stream that the server ends is closed: clients reconnect, as the public contract says. */
-const reconnect = new NotifyError('canceled', 'reconnect');
-
-/** When a client should come back after a stream that could not begin, in milliseconds, and up to twice as late. */
-const failedRetryMs = 5_000;
-
 /**
  * StreamEvents over Connect, gRPC and gRPC-web. Written here rather than through the library, because an event is
  * serialized once for all of a user's streams, a write's completion is what "delivered" means, and a library stream costs
@@ -36,10 +30,6 @@ const failedRetryMs = 5_000;
  */
 export function streamEvents(app: FastifyInstance, options: StreamOptions): RunStream {
   const { liveEnabled, finishTimeoutMs } = options;
-  const failed = () =>
-    new NotifyError('unavailable', 'the stream could not begin; open it again', {
-      retryAfterMs: failedRetryMs * (1 + app.ambient.random()),
-    });
   return async (request, reply, protocol) => {
     const response = startStream(reply, request.headers['content-type'] ?? 'application/connect+proto');
     try {
@@ -55,7 +45,7 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
       const refusal = app.liveHub.refusal(principal);
       if (refusal) throw refusal.error;
 
-      const sink = new ResponseSink(response, encodingFor(protocol, failed), finishTimeoutMs);
+      const sink = new ResponseSink(response, encodingFor(protocol), finishTimeoutMs);
       const session = app.liveHub.open(
         {
           owner: principal,
@@ -68,12 +58,11 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
       if (timeoutMs !== undefined)
         session.onEnd(
           app.ambient.clock.after(timeoutMs, () => {
-            const late = new NotifyError('deadline_exceeded', "the call's deadline has passed");
-            sink.finishWith(() => end(response, protocol, late));
+            sink.finish(new NotifyError('deadline_exceeded', "the call's deadline has passed"));
             session.gone();
           }),
         );
-      session.onEnd(() => logCall(request, 'ok'));
+      session.onEnd(() => logCall(request, sink.error?.code ?? 'ok', sink.error));
       forgetRequest(request);
       whenClosed(response, () => session.gone());
     } catch (error) {
@@ -84,13 +73,13 @@ export function streamEvents(app: FastifyInstance, options: StreamOptions): RunS
   };
 }
 
-function encodingFor(protocol: Protocol, failed: () => NotifyError): StreamEncoding {
+function encodingFor(protocol: Protocol): StreamEncoding {
   return {
     event: (event, sessionId, position) =>
       protocol.isJson
         ? encodeEnvelope(0, Buffer.from(streamEventJson(event, sessionId, position)))
         : streamEventEnvelope(event, sessionId, position),
-    finish: (response, comeBack) => end(response, protocol, comeBack === 'now' ? reconnect : failed()),
+    finish: (response, error) => end(response, protocol, error),
   };
 }
 

@@ -1,4 +1,5 @@
 import { type Ambient, isUuid } from './ambient.ts';
+import { fittingDeliveries } from './answer-size.ts';
 import type { DeliveryPlace, DeliveryQuery, DeliveryRecord } from './delivery-log.ts';
 import { invalidArgument, type Violation } from './errors.ts';
 import type { Channel } from './glossary.ts';
@@ -47,7 +48,7 @@ export class Deliveries {
     this.#ambient = ambient;
   }
 
-  /** One page, newest notification first. @throws NotifyError invalid_argument */
+  /** One page, newest notification first; fewer than asked for where they would not fit an answer. @throws NotifyError invalid_argument */
   async list(query: DeliveriesQuery): Promise<DeliveriesPage> {
     const v = new Violations();
     v.text('tenant_id', query.tenantId, limits.idBytes, true);
@@ -56,8 +57,14 @@ export class Deliveries {
     validateSpan(v, query.sinceMs, query.untilMs);
     const after = decodePlace(query.cursor, v.found);
     if (v.found.length > 0) throw invalidArgument(v.found);
-    const limit = pageLimit(query.limit, logPages);
-    const page = await this.#store.listDeliveries({ ...query, after, limit });
+    let limit = pageLimit(query.limit, logPages);
+    let page = await this.#store.listDeliveries({ ...query, after, limit });
+    // only long destinations come to so much, which are rare: the store is asked for less, and tells where the next page begins
+    for (let fit = fittingDeliveries(page.deliveries); fit < page.deliveries.length; ) {
+      limit = fit;
+      page = await this.#store.listDeliveries({ ...query, after, limit });
+      fit = fittingDeliveries(page.deliveries);
+    }
     return { deliveries: page.deliveries, nextCursor: page.next ? encodePlace(page.next) : '' };
   }
 

@@ -1,4 +1,5 @@
 import { type Ambient, isUuid } from './ambient.ts';
+import { fittingItems } from './answer-size.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { invalidArgument, notFound } from './errors.ts';
 import type { InboxSummary, Notification, UserKey } from './glossary.ts';
@@ -22,7 +23,7 @@ export interface InboxPage {
 }
 
 const inboxPages: PageLimit = { usual: 20, most: 100 };
-/** A page ends with the item that brings its texts to this size: gRPC clients take messages of 4 MiB, and memory has an end. */
+/** The store reads no more items of a page once their texts have come to this size: memory has an end. */
 const pageBytes = 3 * 2 ** 20;
 
 /** What a recipient does with the inbox. Each change reaches the user's live streams. */
@@ -45,10 +46,13 @@ export class Inbox {
     const before = decodeCursor(query.cursor);
     const limit = pageLimit(query.limit, inboxPages);
     const page = await this.#store.listNotifications(owner, { ...query, before, limit, maxBytes: pageBytes });
-    const last = page.notifications.at(-1);
+    const fit = fittingItems(page.notifications);
+    const notifications = page.notifications.slice(0, fit);
+    const last = notifications.at(-1);
+    const more = page.more || fit < page.notifications.length;
     return {
-      notifications: page.notifications,
-      nextCursor: page.more && last ? encodeCursor(last.position) : '',
+      notifications,
+      nextCursor: more && last ? encodeCursor(last.position) : '',
       summary: page.summary,
     };
   }

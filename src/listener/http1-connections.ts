@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 interface Connection {
@@ -8,6 +8,8 @@ interface Connection {
   readTo: number;
   /** The newest of them. */
   request: IncomingMessage | undefined;
+  /** Of that, until it has closed. */
+  response: ServerResponse | undefined;
 }
 
 /**
@@ -26,18 +28,29 @@ export class Http1Connections {
       if (connection === undefined) return;
       const close = () => {
         connection.open -= 1;
+        if (connection.open === 0) connection.response = undefined;
         connection.readTo = socket.bytesRead;
       };
       connection.open += 2;
       connection.request = request;
+      connection.response = response;
       request.on('close', close);
       response.on('close', close);
     });
   }
 
   add(socket: Socket): void {
-    this.#connections.set(socket, { open: 0, readTo: 0, request: undefined });
-    socket.on('close', () => this.#connections.delete(socket));
+    this.#connections.set(socket, { open: 0, readTo: 0, request: undefined, response: undefined });
+    socket.on('close', () => this.#connections.delete(socket)).on('end', () => this.#peerEnded(socket));
+  }
+
+  /**
+   * A peer that has closed its half may still wait for an answer. From a stream it has gone, as far as anybody knows: kept, the
+   * next event would count as delivered.
+   */
+  #peerEnded(socket: Socket): void {
+    const response = this.#connections.get(socket)?.response;
+    if (response?.headersSent && !response.writableEnded) socket.end();
   }
 
   sockets(): Iterable<Socket> {

@@ -1,4 +1,5 @@
 import { MemoryStore } from '../../plugins/store/memory/memory-store.ts';
+import type { NotifyError } from '../../src/core/errors.ts';
 import type { Notification } from '../../src/core/glossary.ts';
 import type { LiveEvent } from '../../src/core/live/events.ts';
 import { LiveHub } from '../../src/core/live/hub.ts';
@@ -22,6 +23,8 @@ export class TestSink implements StreamSink {
   stalled = false;
   finished = false;
   destroyed = false;
+  /** What an RPC client is told at the end. */
+  error: NotifyError | undefined;
   #buffered = 0;
   #waiting: (() => void)[] = [];
   #progress: (() => void) | undefined;
@@ -56,8 +59,9 @@ export class TestSink implements StreamSink {
     this.#progress?.();
   }
 
-  finish(): void {
+  finish(error: NotifyError): void {
     this.finished = true;
+    this.error = error;
   }
 
   destroy(): void {

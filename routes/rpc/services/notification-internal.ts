@@ -6,19 +6,22 @@ import {
   NotifyRequestSchema,
   NotifyResponseSchema,
 } from '../../../proto/gen/elloloop/notify/v1/notify_pb.ts';
+import type { ResultRoom } from '../../../src/core/answer-size.ts';
 import { publicError } from '../../../src/core/errors.ts';
 import { validateNotify } from '../../../src/core/notifier/validate.ts';
 import type { InputChecks, RpcService, UnaryMethods } from '../call.ts';
 import { decodeMessage } from '../protocol/decode.ts';
 import { notifyFromWire, notifyToWire } from '../wire/notify.ts';
 
-/** One Notify call, counted by the code it is answered with. */
+/**
+ * One Notify call, counted by the code it is answered with. Those of a batch share the room of its answer.
+ */
 export function notifyCall(app: FastifyInstance) {
   const { notifier, meters } = app;
-  return async (request: NotifyRequest) => {
+  return async (request: NotifyRequest, room?: ResultRoom) => {
     try {
       const { command, violations } = notifyFromWire(request);
-      const answer = await notifier.notify(command, violations);
+      const answer = await notifier.notify(command, violations, room);
       meters.notifyRequest('ok');
       return notifyToWire(answer);
     } catch (error) {
@@ -29,7 +32,8 @@ export function notifyCall(app: FastifyInstance) {
 }
 
 export function notificationInternal(app: FastifyInstance): RpcService {
-  const unary: UnaryMethods<typeof NotificationInternalService> = { notify: notifyCall(app) };
+  const notify = notifyCall(app);
+  const unary: UnaryMethods<typeof NotificationInternalService> = { notify: (request) => notify(request) };
   return {
     desc: NotificationInternalService,
     unary: unary as unknown as RpcService['unary'],

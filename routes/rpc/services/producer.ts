@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { ProducerService } from '../../../proto/gen/notify/v1/producer_pb.ts';
+import { batchResultBytes, ResultRoom } from '../../../src/core/answer-size.ts';
 import { invalidArgument, publicError } from '../../../src/core/errors.ts';
 import { limits } from '../../../src/core/notifier/validate.ts';
 import type { RpcService, UnaryMethods } from '../call.ts';
@@ -11,10 +12,11 @@ export function producer(app: FastifyInstance): RpcService {
     async notifyBatch({ requests }) {
       if (requests.length === 0)
         throw invalidArgument([{ field: 'requests', description: 'must hold at least one request' }]);
+      const room = new ResultRoom(batchResultBytes);
       const results = await Promise.all(
         requests.map(async (request) => {
           try {
-            return { result: { case: 'response' as const, value: await notify(request) } };
+            return { result: { case: 'response' as const, value: await notify(request, room) } };
           } catch (error) {
             const { code, message } = publicError(error);
             if (code === 'internal') app.log.error({ err: error }, 'notify_failed');

@@ -2,6 +2,7 @@ import { type Ambient, type Clock, isUuid } from '../ambient.ts';
 import type { Notification, UserKey } from '../glossary.ts';
 import { limits } from '../notifier/validate.ts';
 import type { Store } from '../store.ts';
+import { failureEnding } from './endings.ts';
 import type { Hint, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { HeartbeatWheel } from './heartbeat-wheel.ts';
 import { isStreamed, itemEvent } from './item-event.ts';
@@ -231,7 +232,7 @@ export class LiveHub implements SessionHost {
   run(session: Session, work: Promise<void>): void {
     work.catch((error: unknown) => {
       this.observer.failed('stream', error);
-      session.end('overloaded', true);
+      session.end('overloaded', true, failureEnding(error, this.#ambient.random()));
     });
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../ambient.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
 import type { Store } from '../store.ts';
+import { endings } from './endings.ts';
 import type { EndReason, InboxEvent, InboxNews, ItemEvent, LiveEvent } from './events.ts';
 import { bufferLimitBytes, type LiveObserver, type SessionInfo, stallTimeoutMs } from './settings.ts';
 import type { StreamSink } from './sink.ts';
@@ -185,15 +186,18 @@ export class Session implements SessionInfo {
     return true;
   }
 
-  /** Says `end` and ends the stream cleanly. */
-  end(reason: EndReason, reconnect: boolean): void {
+  /**
+   * Says `end` and ends the stream cleanly.
+   * @param error how RPC says why, where there is more to tell than the reason
+   */
+  end(reason: EndReason, reconnect: boolean, error = endings[reason]): void {
     if (this.ended) return;
     try {
       this.#send({ kind: 'end', reason, reconnect });
-      this.#sink.finish(this.#state === 'starting' && reason === 'overloaded' ? 'later' : 'now');
-    } catch (error) {
+      this.#sink.finish(error);
+    } catch (fault) {
       // what cannot be written cannot be ended cleanly either
-      this.#hub.observer.failed('stream', error);
+      this.#hub.observer.failed('stream', fault);
       this.#sink.destroy();
     }
     this.#close(reason);

@@ -1,3 +1,4 @@
+import type { NotifyError } from '../errors.ts';
 import type { LiveEvent } from './events.ts';
 
 /**
@@ -19,10 +20,9 @@ export interface StreamSink {
   onProgress(task: (() => void) | undefined): void;
   /**
    * Ends the response cleanly after what was sent.
-   * @param comeBack when the client should open another stream, where the response's end can tell: `later` after one that the
-   *   server could not begin
+   * @param error how RPC says why
    */
-  finish(comeBack: 'now' | 'later'): void;
-  /** Closes the connection without waiting for the peer. */
+  finish(error: NotifyError): void;
+  /** Closes the stream without waiting for its reader, which does not keep up. */
   destroy(): void;
 }

@@ -1,5 +1,6 @@
 import { type DestinationLookUp, markedChannels } from '../addresses.ts';
 import type { Ambient } from '../ambient.ts';
+import { ResultRoom, resultBytes } from '../answer-size.ts';
 import type { Providers } from '../channel.ts';
 import { announce } from '../dispatcher/announce.ts';
 import type { Attempts } from '../dispatcher/attempts.ts';
@@ -57,10 +58,15 @@ export class Notifier {
    * When it returns, every row that it counted is stored. Repeating it sends nothing again and answers the stored
    * counts, for the users that the call names.
    * @param found what was wrong already before the call got here, to be named together with the rest
-   * @throws NotifyError invalid_argument naming every violation; where the store refused some users, what it said of them
+   * @param room what the answer has for results, where they are asked for
+   * @throws NotifyError invalid_argument naming every violation, or that results would not fit; where the store refused some users, what it said of them
    *   (the others are stored, and a repeat is safe), such as resource_exhausted where it is full; unavailable
    */
-  async notify(command: NotifyCommand, found: readonly Violation[] = []): Promise<NotifyAnswer> {
+  async notify(
+    command: NotifyCommand,
+    found: readonly Violation[] = [],
+    room = new ResultRoom(),
+  ): Promise<NotifyAnswer> {
     const violations = validateNotify(command);
     if (found.length + violations.length > 0) throw invalidArgument([...found, ...violations]);
 
@@ -69,6 +75,8 @@ export class Notifier {
     const lookUps = lookUpsOf(command, userIds, channels);
     const known = lookUps.length > 0 ? await this.#known(lookUps) : nothingKnown;
     const planned = planNotifications(command, userIds, known, this.#providers, this.#ambient);
+    const expected = command.returnResults ? plannedBytes(planned) : 0;
+    room.take(expected);
     const rows = channels.some((channel) => markedChannels.has(channel))
       ? await this.#withoutDead(planned)
       : planned;
@@ -91,7 +99,10 @@ export class Notifier {
       fresh = changed;
     }
     if (stored.length < outcomes.length) throw refusal(command.userIds, userIds, outcomes);
-    return answer(stored, fresh, command);
+    const answered = answer(stored, fresh, command);
+    // a repeat answers all that is stored, which may be more channels than this call names
+    if (command.returnResults) room.take(answeredBytes(answered) - expected, '; everything is stored');
+    return answered;
   }
 
   /**
@@ -140,3 +151,14 @@ export class Notifier {
     return suppressDead(planned, addresses, await this.#store.deadAddresses(addresses));
   }
 }
+
+/** What the results of new notifications will take: one for each channel. */
+const plannedBytes = (planned: readonly NewNotification[]): number =>
+  planned.reduce(
+    (sum, { userId, deliveries }) =>
+      sum + resultBytes(userId) * new Set(deliveries.map(({ channel }) => channel)).size,
+    0,
+  );
+
+const answeredBytes = ({ results }: NotifyAnswer): number =>
+  results.reduce((sum, { userId, reason }) => sum + resultBytes(userId, reason), 0);

@@ -396,6 +396,7 @@ describe('a live stream', () => {
     const { sink } = await live.open();
     assert.deepEqual(sink.of('end'), [{ kind: 'end', reason: 'overloaded', reconnect: true }]);
     assert.equal(sink.received[0]?.position, undefined, 'it has no position yet');
+    assert.equal(sink.error?.code, 'internal', 'and an RPC client is not told to come back at once');
     broken = false;
     assert.equal((await live.open()).sink.kinds[0], 'heartbeat');
   });

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ResponseSink, type StreamEncoding } from '../../../routes/live/response-sink.ts';
+import { endings } from '../../../src/core/live/endings.ts';
 import type { LiveEvent } from '../../../src/core/live/events.ts';
 import { bufferLimitBytes } from '../../../src/core/live/settings.ts';
 
@@ -112,7 +113,7 @@ describe('a response that is written slowly', () => {
     const { sink, connection, body } = await openSink({ heartbeat: large });
     sink.send(heartbeat, 's', 1);
     await connection.accept();
-    sink.finish('now');
+    sink.finish(endings.shutdown);
     while (await connection.accept());
     assert.equal(body(), `${large}(end)`);
   });
