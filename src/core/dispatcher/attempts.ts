@@ -127,7 +127,8 @@ export class Attempts {
       const places = sum(lanes, (lane) => lane.places);
       const slow = sum(lanes, (lane) => lane.slowWaiting);
       const free = heldPerChannel - Math.max(0, all - slow);
-      const ofClaims = shareOf(heldPerChannel, servers) - Math.max(0, claimed - slow);
+      const ofClaims =
+        Math.min(heldPerChannel, shareOf(heldPerChannel, servers)) - Math.max(0, claimed - slow);
       room.set(channel, Math.min(places, Math.max(0, free, ofClaims)));
     }
     return room;
