@@ -18,6 +18,7 @@ interface Waiting {
 export class Pace {
   #left = unitsPerTurn;
   readonly #line: Waiting[] = [];
+  #isCounting = false;
 
   /**
    * Asks for room for an item.
@@ -25,24 +26,26 @@ export class Pace {
    */
   room({ body, data }: Pick<Notification, 'body' | 'data'>): Promise<void> | undefined {
     const units = Math.max(leastUnits, body.length + (data?.length ?? 0));
-    if (this.#line.length === 0) {
-      if (this.#left > 0) {
-        this.#left -= units;
-        return undefined;
-      }
-      setImmediate(() => this.#turn());
-    }
-    return new Promise((resolve) => this.#line.push({ units, resolve }));
+    if (!this.#isCounting) this.#countTurn();
+    if (this.#line.length > 0 || this.#left <= 0)
+      return new Promise((resolve) => this.#line.push({ units, resolve }));
+    this.#left -= units;
+    return undefined;
   }
 
-  #turn(): void {
-    this.#left = unitsPerTurn;
-    while (this.#left > 0) {
-      const next = this.#line.shift();
-      if (next === undefined) return;
-      this.#left -= next.units;
-      next.resolve();
-    }
-    if (this.#line.length > 0) setImmediate(() => this.#turn());
+  /** What is taken until then is of one turn. */
+  #countTurn(): void {
+    this.#isCounting = true;
+    setImmediate(() => {
+      this.#isCounting = false;
+      this.#left = unitsPerTurn;
+      while (this.#left > 0) {
+        const next = this.#line.shift();
+        if (next === undefined) break;
+        this.#left -= next.units;
+        next.resolve();
+      }
+      if (this.#left < unitsPerTurn) this.#countTurn();
+    });
   }
 }
