@@ -68,8 +68,6 @@ export class Attempts {
   readonly #refusals: Refusals;
   readonly #lanes = new Map<Channel, readonly Lane[]>();
   readonly #abort = new AbortController();
-  /** The last pause of one that was put off, in milliseconds. */
-  #pauseMs = 0;
   #isStopping = false;
 
   constructor(
@@ -197,11 +195,11 @@ export class Attempts {
     const { notification, delivery } = job;
     const results: AttemptResult[] = [];
     let verdict: Outcome | undefined;
-    let isPutOff = false;
+    let putOffMs: number | undefined;
     const wish: Wish = {
       isOnlyWay: lanes.length === 1,
-      putOff: () => {
-        isPutOff = true;
+      putOff: (afterMs) => {
+        putOffMs = afterMs;
       },
       // one that has failed already waits for no other provider when we stop
       isWanted: () => this.#leases.holds(held) && !(this.#isStopping && held.isUnderWay),
@@ -228,7 +226,7 @@ export class Attempts {
       if (!wish.isWanted()) return undefined;
       // no provider is needed to see that it has expired
       verdict ??= this.#verdictOf(job, results, isDead);
-      if (verdict === undefined && isPutOff) this.#refusals.add(job, this.#nextPauseMs());
+      if (verdict === undefined && putOffMs !== undefined) this.#refusals.add(job, putOffMs);
       else if (verdict === undefined) this.#refuse(job, lanes);
       return verdict;
     }
@@ -323,14 +321,6 @@ export class Attempts {
     const { pauseMs } = this.#settings.circuit;
     const probeInMs = probeAtMs === undefined ? 0 : probeAtMs - this.#ambient.clock.now();
     this.#refusals.add(job, probeAtMs === undefined ? 0 : Math.max(pauseMs, probeInMs));
-  }
-
-  /** Those that are put off come back one after the other, so that there is always one for a slow server, and seldom all of them. */
-  #nextPauseMs(): number {
-    const { pauseMs, longestPauseMs } = this.#settings.circuit;
-    const doubled = Math.max(pauseMs, this.#pauseMs * 2);
-    this.#pauseMs = this.#pauseMs >= longestPauseMs ? pauseMs : Math.min(longestPauseMs, doubled);
-    return this.#pauseMs;
   }
 
   async #handBack(jobs: readonly Job[], afterMs: number): Promise<void> {

@@ -37,8 +37,8 @@ export interface Wish {
   readonly isOnlyWay: boolean;
   /** Asked while it waits: what is not wanted takes nobody's turn. */
   readonly isWanted: () => boolean;
-  /** Told that no attempt is made for now: its server is slow, and enough wait for it. */
-  putOff(): void;
+  /** Told that no attempt is made for now: its server is slow, and enough wait for it. @param afterMs in milliseconds */
+  putOff(afterMs: number): void;
   /** Asked when its turn has come. */
   mayBegin(): Promise<boolean>;
   /** Told that its attempt begins. */
@@ -122,8 +122,9 @@ export class Lane {
     const { isOnlyWay, isWanted } = wish;
     const server = this.#provider.servers?.of(delivery.destination) ?? '';
     const place = await this.#places.take({ tenantId: notification.tenantId, server, isOnlyWay, isWanted });
-    if (place === undefined) {
-      wish.putOff();
+    if (place === undefined) return undefined;
+    if ('afterMs' in place) {
+      wish.putOff(place.afterMs);
       return undefined;
     }
     try {

@@ -27,6 +27,12 @@ export interface Place {
   giveBack(): void;
 }
 
+/** There is no place for now. */
+export interface PutOff {
+  /** In how long to ask again, in milliseconds. */
+  readonly afterMs: number;
+}
+
 interface Tenant {
   readonly id: string;
   held: number;
@@ -37,7 +43,7 @@ interface Tenant {
 type LaneServer = Server<Tenant, Line<Waiter>>;
 
 interface Waiter extends Seeker {
-  readonly answer: (place: Place | undefined) => void;
+  readonly answer: (place: Place | PutOff | undefined) => void;
 }
 
 /** What one tenant has waiting for one server. */
@@ -84,8 +90,8 @@ export class Places {
     return this.#servers.slowWaiting;
   }
 
-  /** @returns undefined: it is put off, since enough wait for its server, or not wanted any more */
-  take(seeker: Seeker): Place | Promise<Place | undefined> {
+  /** @returns PutOff: enough wait for its server; undefined: it is not wanted any more */
+  take(seeker: Seeker): Place | Promise<Place | PutOff | undefined> {
     const tenant = this.#tenantOf(seeker.tenantId);
     const server = this.#servers.find(seeker.server);
     // what waits may not have what is free
@@ -200,13 +206,25 @@ export class Places {
     const { server, line } = queue;
     if (line.size <= this.#servers.longestLine(server)) return;
     this.#takeOut(queue, ({ isWanted }) => !isWanted());
-    this.#takeOut(queue, ({ isOnlyWay }) => isOnlyWay, this.#servers.longestLine(server));
+    const nowMs = this.#clock.now();
+    this.#takeOut(
+      queue,
+      ({ isOnlyWay }) => isOnlyWay,
+      this.#servers.longestLine(server),
+      () => ({ afterMs: this.#servers.putOff(server, nowMs) }),
+    );
   }
 
-  #takeOut(queue: Queue, test: (waiter: Waiter) => boolean, butFirst = 0): void {
+  /** @param told what those that are taken out are answered */
+  #takeOut(
+    queue: Queue,
+    test: (waiter: Waiter) => boolean,
+    butFirst = 0,
+    told: () => PutOff | undefined = () => undefined,
+  ): void {
     const out = queue.line.takeOut(test, butFirst);
+    for (const { answer } of out) answer(told());
     if (out.length > 0) this.#haveLeft(queue, out.length);
-    for (const { answer } of out) answer(undefined);
   }
 
   #tenantOf(id: string): Tenant {

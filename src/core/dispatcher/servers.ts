@@ -11,6 +11,8 @@ export interface Server<T, L> {
   /** How many wait for it. */
   waiting: number;
   pace: Pace;
+  /** When the last that was put off comes back. */
+  backAtMs: number;
   /** What waits for it, by tenant; the one whose last turn at it was the longest ago is the first. */
   readonly lines: Map<T, L>;
 }
@@ -25,6 +27,13 @@ export interface ServerLimits {
   /** How many may wait for one slow server; for all of them three times as many. Beyond, what is too much is put off. */
   readonly slowLine: number;
 }
+
+/**
+ * Of what a slow server keeps waiting, so much comes back each so often, in milliseconds: more than it takes, at 8 places and 2 s for one,
+ * and so little that a backlog of any length costs the store next to nothing.
+ */
+const backEveryMs = 5_000;
+const backAtOnce = 100;
 
 /** So many slow servers are remembered while nothing is sent to them. */
 const rememberedServers = 1_000;
@@ -59,7 +68,7 @@ export class Servers<T, L> {
     let server = this.#active.get(name);
     if (server === undefined) {
       const pace = this.#remembered.delete(name) ? 'slow' : 'unknown';
-      server = { name, held: 0, late: 0, waiting: 0, pace, lines: new Map() };
+      server = { name, held: 0, late: 0, waiting: 0, pace, backAtMs: 0, lines: new Map() };
       this.#active.set(name, server);
     }
     return server;
@@ -100,6 +109,15 @@ export class Servers<T, L> {
       isWaiting > mayWait ? Math.floor(mayWait / lines) : Number.POSITIVE_INFINITY;
     const ofServer = part(waiting, slowLine, lines.size);
     return Math.max(1, Math.min(ofServer, part(this.#slowWaiting, 3 * slowLine, this.#slowLines)));
+  }
+
+  /**
+   * Puts one off behind those that were before. @param nowMs UTC epoch milliseconds
+   * @returns in how long it comes back, in milliseconds; many at the same time, since each time is a statement
+   */
+  putOff(server: Server<T, L>, nowMs: number): number {
+    server.backAtMs = Math.max(server.backAtMs, nowMs) + backEveryMs / backAtOnce;
+    return Math.ceil((server.backAtMs - nowMs) / backEveryMs) * backEveryMs;
   }
 
   /** One of its attempts has been under way for too long. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Channel } from '../../../src/core/glossary.ts';
-import { type Engine, engine } from '../../support/delivery.ts';
+import { fakeAmbient } from '../../support/ambient.ts';
+import { type Engine, engine, memoryStore } from '../../support/delivery.ts';
 import { FakeProvider } from '../../support/fake-provider.ts';
 
 /** Never answers, unless it is aborted. */
@@ -91,6 +92,27 @@ describe('a tenant whose receiver hangs', () => {
     assert.equal(new Set(since).size, since.length, 'none twice');
     assert.equal(one.attempts.size, 0);
     assert.deepEqual(one.failures, []);
+  });
+
+  it('costs the store little, however long its backlog is', async () => {
+    const hook = hooks();
+    const ambient = fakeAmbient();
+    const store = memoryStore(ambient);
+    let handedBack = 0;
+    const release = store.releaseLeases.bind(store);
+    store.releaseLeases = (token, held, afterMs) => {
+      handedBack += held.length;
+      return release(token, held, afterMs);
+    };
+    const one = engine([hook], { attemptTimeoutMs: 10_000, retry }, { ambient, store });
+    one.dispatcher.start();
+    hook.answer = stall;
+    await schedule(one, 'dead', 'webhook', names(4_000));
+    await pass(one, 10_000);
+    assert.ok(handedBack > 3_800, 'all of it is looked at once');
+    const before = handedBack;
+    await pass(one, 300_000, 1_000);
+    assert.ok(handedBack - before <= 300 * 21, `${handedBack - before} in 300 s`);
   });
 
   it('is told so at once by a call that would wait for it, and no attempt is counted', async () => {

@@ -55,7 +55,7 @@ function lane(limits: PlaceLimits, turn?: ConstructorParameters<typeof Places>[2
         const taken = places.take({ tenantId: tenant, server, isOnlyWay, isWanted: () => asked.isWanted });
         void Promise.resolve(taken).then((place) => {
           without(waiting, asked);
-          if (place === undefined) return putOff.push(asked);
+          if (place === undefined || 'afterMs' in place) return putOff.push(asked);
           place.begin();
           begun.push(asked);
           return holding.push(Object.assign(asked, { place }));
