@@ -10,18 +10,20 @@ export const storeWith = (store: Store, own: Partial<Store>): Store =>
     },
   });
 
-/** The same store, whose reads take a few turns of the event loop. */
+/** The same store, whose reads for streams take a few turns of the event loop. */
 export function slowly(store: Store): Store {
   const later = async () => {
     for (let i = 0; i < 3; i += 1) await new Promise((resolve) => setImmediate(resolve));
   };
+  const slow = async <T>(read: () => Promise<T>): Promise<T> => {
+    await later();
+    const answer = await read();
+    await later();
+    return answer;
+  };
   return storeWith(store, {
-    async notificationsSince(owner, query) {
-      await later();
-      const page = await store.notificationsSince(owner, query);
-      await later();
-      return page;
-    },
+    notificationsSince: (owner, query) => slow(() => store.notificationsSince(owner, query)),
+    notificationsAfter: (streams, limits) => slow(() => store.notificationsAfter(streams, limits)),
     async inboxSummary(owner) {
       await later();
       return store.inboxSummary(owner);

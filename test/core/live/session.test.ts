@@ -9,6 +9,20 @@ import { slowly, storeWith } from '../../support/wrapped-store.ts';
 
 const alice = { tenantId: 'demo', userId: 'alice' };
 
+/** A bench on whose clock 5 ms pass from when the store reads on until its answer comes. */
+function benchOfLatePages(): LiveBench {
+  const live: LiveBench = liveBench({}, (store) =>
+    storeWith(store, {
+      async notificationsAfter(streams, limits) {
+        const pages = await store.notificationsAfter(streams, limits);
+        await new Promise<void>((resolve) => live.ambient.clock.after(5, resolve));
+        return pages;
+      },
+    }),
+  );
+  return live;
+}
+
 describe('opening a stream', () => {
   it('begins with a heartbeat, replays what no stream has taken, oldest first, and then tells the counts', async () => {
     const live = liveBench();
@@ -264,15 +278,7 @@ describe('a live stream', () => {
   for (const kind of ['read', 'delete'] as const)
     for (const tabs of [1, 2])
       it(`shows no item as it was before a change (${kind}, ${tabs} tab(s)) that came while the store was read`, async () => {
-        const live: LiveBench = liveBench({}, (store) =>
-          storeWith(store, {
-            async notificationsAfter(streams, limits) {
-              const pages = await store.notificationsAfter(streams, limits);
-              await new Promise<void>((resolve) => live.ambient.clock.after(5, resolve));
-              return pages;
-            },
-          }),
-        );
+        const live = benchOfLatePages();
         const streams = [];
         for (let i = 0; i < tabs; i += 1) streams.push(await live.open());
         const { id, position } = await live.notify('one', { quiet: true });
@@ -291,15 +297,7 @@ describe('a live stream', () => {
       });
 
   it('is told the counts alone after several changes that came while the store was read', async () => {
-    const live: LiveBench = liveBench({}, (store) =>
-      storeWith(store, {
-        async notificationsAfter(streams, limits) {
-          const pages = await store.notificationsAfter(streams, limits);
-          await new Promise<void>((resolve) => live.ambient.clock.after(5, resolve));
-          return pages;
-        },
-      }),
-    );
+    const live = benchOfLatePages();
     const { sink } = await live.open();
     const { id, position } = await live.notify('one', { quiet: true });
     live.hub.heardItem(alice, position);
