@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import type { Clock } from '../ambient.ts';
 import { isUnavailable } from '../errors.ts';
 import type { EpochMs, InboxSummary, Notification, UserKey } from '../glossary.ts';
@@ -15,7 +16,6 @@ import {
   streamsPerRead,
   userReadsAtOnce,
 } from './settings.ts';
-import { Turns } from './turns.ts';
 
 /** What a stream has to send next. */
 export interface ItemPage extends Omit<SincePage, 'notifications'> {
@@ -40,7 +40,7 @@ export class StoreReads {
   readonly #store: Pick<Store, 'inboxSummary' | 'notificationsSince' | 'notificationsAfter'>;
   readonly #clock: Clock;
   readonly #itemEvent: (notification: Notification) => ItemEvent;
-  readonly #turns = new Turns(userReadsAtOnce);
+  readonly #inTurn = pLimit(userReadsAtOnce);
   /** By user and position, in the order in which they were asked for. */
   #wanted = new Map<string, Wanted>();
   #underWay = 0;
@@ -81,11 +81,11 @@ export class StoreReads {
 
   /** Reads of one user, in their turn; what fails is not asked again. */
   inTurn<T>(read: () => Promise<T>): Promise<T> {
-    return this.#turns.take(read);
+    return this.#inTurn(read);
   }
 
   async #patiently<T>(read: () => Promise<T>): Promise<T> {
-    return this.#retrying(() => this.#turns.take(read));
+    return this.#retrying(() => this.#inTurn(read));
   }
 
   async #readOn(): Promise<void> {
