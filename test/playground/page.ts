@@ -1,4 +1,4 @@
-import type { Locator, Page } from 'playwright-core';
+import type { Locator, Page, Request } from 'playwright-core';
 
 /** Who a tab is. */
 export interface Identity {
@@ -85,9 +85,16 @@ export type ItemAction = 'mark-read' | 'mark-unread' | 'archive' | 'delete';
 /** The playground in one browser tab, as a person uses it. */
 export class PlaygroundPage {
   readonly page: Page;
+  /** What the browser asked for and got no answer to, and why where it is known; for the message of a wait that is in vain. */
+  readonly #unanswered = new Map<Request, string>();
 
   constructor(page: Page) {
     this.page = page;
+    page.on('request', (request) => this.#unanswered.set(request, 'no answer yet'));
+    page.on('response', (response) => this.#unanswered.delete(response.request()));
+    page.on('requestfailed', (request) =>
+      this.#unanswered.set(request, request.failure()?.errorText ?? 'failed'),
+    );
   }
 
   /** An element by its data-testid. */
@@ -112,7 +119,17 @@ export class PlaygroundPage {
   }
 
   async waitForState(state: StreamState): Promise<void> {
-    await this.page.locator(`[data-testid="status"][data-state="${state}"]`).waitFor();
+    try {
+      await this.page.locator(`[data-testid="status"][data-state="${state}"]`).waitFor();
+    } catch (error) {
+      throw new Error(`not ${state}\n${await this.#circumstances()}`, { cause: error });
+    }
+  }
+
+  async #circumstances(): Promise<string> {
+    const log = await this.at('log-row').allTextContents();
+    const requests = [...this.#unanswered].map(([request, why]) => `${request.url()}: ${why}`);
+    return [await this.statusText(), await this.bannerText(), ...log, ...requests].join('\n');
   }
 
   /** Waits until the stream is open and the inbox has been fetched. */

@@ -241,6 +241,47 @@ describe('the playground in a browser', { skip: noChromium }, () => {
     );
     assert.deepEqual(widths, [375, 375], 'a phone does not scroll sideways');
   });
+
+  it('loads again by itself where a part of it does not load, and says so where it never does', async (t) => {
+    const { url } = await start(t);
+    const alice = await tab(t);
+    let failures = 0;
+    await alice.page.route('**/stream/events.js', (route) => {
+      failures += 1;
+      return failures === 1 ? route.abort('connectionreset') : route.continue();
+    });
+    await alice.open(url.client);
+    await alice.waitLive();
+    assert.equal(failures, 2);
+
+    const bob = await tab(t);
+    await bob.page.route('**/stream/events.js', (route) => route.abort('connectionreset'));
+    await bob.open(url.client, { user: 'bob' });
+    await bob.at('banner').waitFor();
+    assert.equal(await bob.bannerText(), 'A part of this page could not be loaded.');
+    await bob.page.unroute('**/stream/events.js');
+    await bob.at('try-now').click();
+    await bob.waitLive();
+  });
+
+  it('asks for its stream again where nothing answers', async (t) => {
+    const { url } = await start(t);
+    const alice = await tab(t);
+    await alice.page.clock.install();
+    let asked = 0;
+    const first = Promise.withResolvers<void>();
+    await alice.page.route('**/v1/events?*', (route) => {
+      asked += 1;
+      if (asked > 1) return route.continue();
+      first.resolve();
+      return undefined;
+    });
+    await alice.open(url.client);
+    await first.promise;
+    await alice.page.clock.runFor(12_000);
+    await alice.waitLive();
+    assert.match((await alice.log()).map(({ detail }) => detail).join(), /no answer, trying again/);
+  });
 });
 
 describe('the playground', () => {

@@ -13,6 +13,8 @@ import { setUpLog } from './stream/log.js';
 import { setStreamState } from './stream/state.js';
 import { setProblem } from './telling.js';
 
+sessionStorage.removeItem('notify-load-tries'); // see page.html
+
 setUpIdentity();
 setUpSending();
 setUpInbox();

@@ -10,6 +10,9 @@ import { whyRefused } from './refusal.js';
 import { setStreamState, stream } from './state.js';
 import { noTrouble, troubleSoon } from './trouble.js';
 
+/** How long a stream may take to say its first word. */
+const firstWordMs = 8_000;
+
 /** What each kind of event does, by its name. */
 const handlers = {};
 
@@ -21,6 +24,7 @@ export function on(kind, handle) {
 export function closeSource() {
   stream.source?.close();
   stream.source = undefined;
+  stream.awaitedSince = undefined;
   clearTimeout(stream.timer);
   noTrouble();
 }
@@ -33,8 +37,10 @@ function openStream() {
   const source = new EventSource(`/v1/events?${parameters}`);
   stream.source = source;
   stream.lastHeardAt = Date.now();
+  stream.awaitedSince = Date.now();
   stream.isFirst = true;
   source.onopen = () => {
+    stream.awaitedSince = Date.now();
     stream.isFirst = true;
   };
   for (const [kind, handle] of Object.entries(handlers))
@@ -52,6 +58,7 @@ function openStream() {
     });
   source.onerror = () => {
     if (source !== stream.source) return;
+    stream.awaitedSince = undefined;
     const wasLive = stream.state === 'live';
     if (wasLive) log('connection', '', 'lost');
     if (source.readyState === EventSource.CLOSED) {
@@ -69,6 +76,7 @@ function hear(event) {
   if (stream.state === 'live')
     stream.longestSilence = Math.max(stream.longestSilence, now - stream.lastHeardAt);
   stream.lastHeardAt = now;
+  stream.awaitedSince = undefined;
   if (event.lastEventId !== '') {
     stream.position = event.lastEventId;
     byId('position-line').hidden = false;
@@ -129,8 +137,13 @@ function tryNow() {
   loadInbox();
 }
 
-/** A connection that died without a word (a laptop that slept, a proxy): nothing heard for far too long. */
+/** A connection that died without a word (a laptop that slept, a proxy): no first word, or nothing heard for far too long. */
 function watchSilence() {
+  if (stream.awaitedSince !== undefined && Date.now() - stream.awaitedSince >= firstWordMs) {
+    log('connection', '', 'no answer, trying again');
+    reopen();
+    return;
+  }
   if (stream.state !== 'live') return;
   if (Date.now() - stream.lastHeardAt < Math.max(90_000, 3 * stream.longestSilence)) return;
   log('connection', '', 'silent for too long, opening a new one');
@@ -144,7 +157,7 @@ function watchSilence() {
 export function connect() {
   openStream();
   troubleSoon();
-  setInterval(watchSilence, 5_000);
+  setInterval(watchSilence, 2_000);
   byId('banner-button').onclick = tryNow;
   addEventListener('online', tryNow);
   document.addEventListener('visibilitychange', () => {

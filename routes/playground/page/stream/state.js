@@ -11,6 +11,8 @@ export const stream = {
   timer: undefined,
   troubleTimer: undefined,
   lastHeardAt: 0,
+  /** Since when an answer is due, of which nothing has come yet; undefined where none is. */
+  awaitedSince: undefined,
   longestSilence: 0,
   endReason: '',
   /** Whether the server said that it has no streams (204). */
