@@ -7,13 +7,14 @@ import type { Transport } from '../../src/core/backplane/transport.ts';
 import type { UserKey } from '../../src/core/glossary.ts';
 import { userKey } from '../../src/core/user-key.ts';
 import { backplaneObserver } from './observer.ts';
-import type { OpenTransport } from './open.ts';
+import { ReconnectingTransport } from './reconnecting-transport.ts';
+import type { TransportOf } from './transport-of.ts';
 
 /** Every transport of this service, by name. */
-export const transports: Readonly<Record<string, OpenTransport>> = {
+export const transports: Readonly<Record<string, TransportOf>> = {
   // its libraries take a third of a boot that does not need them
-  postgres: async (app, config) => (await import('./postgres/index.ts')).openPostgresTransport(app, config),
-  redis: async (app, config) => (await import('./redis/index.ts')).openRedisTransport(app, config),
+  postgres: async (app, config) => (await import('./postgres/index.ts')).postgresTransportOf(app, config),
+  redis: async (app, config) => (await import('./redis/index.ts')).redisTransportOf(app, config),
 };
 
 declare module 'fastify' {
@@ -51,7 +52,7 @@ export default fp<{ config: Config; wrap?: ((transport: Transport) => Transport)
       app.decorate('peers', undefined);
       return;
     }
-    const transport = wrap(await open(app, config));
+    const transport = wrap(new ReconnectingTransport(await open(app, config), ambient));
     const observer = backplaneObserver(log, meters.backplaneConnected, ambient.clock, transport.name);
     const backplane = new Backplane(transport, ambient, backplaneDefaults, observer);
     const peers = new BackplanePeers(backplane, presenceKey, ambient.clock, checkMs);

@@ -1,8 +1,8 @@
-import type { OpenTransport } from '../open.ts';
-import { PostgresTransport } from './postgres-transport.ts';
+import type { TransportOf } from '../transport-of.ts';
+import { postgresTransport } from './postgres-transport.ts';
 
 /** LISTEN and NOTIFY of the store's own database. */
-export const openPostgresTransport: OpenTransport = async (app) => {
+export const postgresTransportOf: TransportOf = async (app) => {
   if (app.postgresDirect === undefined) throw new Error('the postgres backplane needs the postgres store');
-  return new PostgresTransport(app.postgresDirect);
+  return postgresTransport(app.postgresDirect);
 };

@@ -1,6 +1,5 @@
 import pg from 'pg';
-import type { Transport, TransportEvents } from '../../../src/core/backplane/transport.ts';
-import { type Connect, Reconnecting } from '../reconnecting.ts';
+import type { Connect, TransportKind } from '../reconnecting-transport.ts';
 
 /** Every replica listens on it. One of a database: a service that shares it with another needs a database of its own. */
 const channel = 'notify_backplane';
@@ -13,35 +12,17 @@ const sendTimeoutMs = 5_000;
 /**
  * Texts by LISTEN and NOTIFY (https://www.postgresql.org/docs/current/sql-notify.html), on a connection of its own and never in a
  * transaction that writes: NOTIFY takes a lock at commit that all writers would queue for.
+ *
+ * It has to connect at the start: the store is the same server, so what keeps it from that is a mistake in the configuration.
+ * @param config a direct connection: a pooler in transaction mode does not listen
  */
-export class PostgresTransport implements Transport {
-  readonly name = 'postgres';
-  /** NOTIFY takes less than 8,000 bytes; small ones cost the server's queue less. */
-  readonly textBytes = 4_096;
-  readonly #connection: Reconnecting;
-
-  /** @param config a direct connection: a pooler in transaction mode does not listen */
-  constructor(config: pg.ClientConfig) {
-    this.#connection = new Reconnecting(connectWith(config));
-  }
-
-  /** @throws when it cannot connect: the store is the same server, so that is a mistake in the configuration */
-  open(events: TransportEvents): Promise<void> {
-    return this.#connection.open(events, false);
-  }
-
-  send(texts: readonly string[]): Promise<void> {
-    return this.#connection.send(texts);
-  }
-
-  renew(reason: Error): void {
-    this.#connection.renew(reason);
-  }
-
-  async close(): Promise<void> {
-    this.#connection.close();
-  }
-}
+export const postgresTransport = (config: pg.ClientConfig): TransportKind => ({
+  name: 'postgres',
+  // NOTIFY takes less than 8,000 bytes; small ones cost the server's queue less
+  textBytes: 4_096,
+  startsWithout: false,
+  connect: connectWith(config),
+});
 
 const connectWith =
   (config: pg.ClientConfig): Connect =>

@@ -1,6 +1,5 @@
 import { createClient } from 'redis';
-import type { Transport, TransportEvents } from '../../../src/core/backplane/transport.ts';
-import { type Connect, Reconnecting } from '../reconnecting.ts';
+import type { Connect, TransportKind } from '../reconnecting-transport.ts';
 
 /** Connecting takes no longer than this, its password and subscription included, in milliseconds. */
 const connectTimeoutMs = 3_000;
@@ -10,38 +9,18 @@ const keepAliveMs = 10_000;
 /**
  * Texts by Redis's PUBLISH and SUBSCRIBE (https://redis.io/docs/latest/develop/pubsub/), over one connection: RESP 3 takes commands
  * beside a subscription. Not the sharded kind: there is one channel, so a cluster would have nothing to spread.
+ *
+ * A Redis that is away when the service starts is no reason not to: the store has everything.
+ * @param url redis: or rediss:. Never part of an error or a log line: a password may be in it
+ * @param timeoutMs how long connecting may take, in milliseconds
  */
-export class RedisTransport implements Transport {
-  readonly name = 'redis';
-  /** What Redis takes is far longer; this keeps one text from holding up others. */
-  readonly textBytes = 4_096;
-  readonly #connection: Reconnecting;
-
-  /**
-   * @param url redis: or rediss:. Never part of an error or a log line: a password may be in it
-   * @param timeoutMs how long connecting may take, in milliseconds
-   */
-  constructor(url: string, timeoutMs = connectTimeoutMs) {
-    this.#connection = new Reconnecting(connectTo(url, timeoutMs));
-  }
-
-  /** Redis that is away when the service starts is no reason not to: the store has everything. */
-  open(events: TransportEvents): Promise<void> {
-    return this.#connection.open(events, true);
-  }
-
-  send(texts: readonly string[]): Promise<void> {
-    return this.#connection.send(texts);
-  }
-
-  renew(reason: Error): void {
-    this.#connection.renew(reason);
-  }
-
-  async close(): Promise<void> {
-    this.#connection.close();
-  }
-}
+export const redisTransport = (url: string, timeoutMs = connectTimeoutMs): TransportKind => ({
+  name: 'redis',
+  // what Redis takes is far longer; this keeps one text from holding up others
+  textBytes: 4_096,
+  startsWithout: true,
+  connect: connectTo(url, timeoutMs),
+});
 
 /**
  * Redis has one space of channels for all its databases. The database's number in the URL keeps apart services that share one.

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { it, type TestContext } from 'node:test';
-import { RedisTransport } from '../../../plugins/backplane/redis/redis-transport.ts';
+import { ReconnectingTransport } from '../../../plugins/backplane/reconnecting-transport.ts';
+import { redisTransport } from '../../../plugins/backplane/redis/redis-transport.ts';
+import { system } from '../../../src/system.ts';
 import { eventually } from '../../support/eventually.ts';
 import { noRedis, TestRedis } from '../../support/redis.ts';
 
@@ -28,7 +30,7 @@ it('a Redis that takes connections and says nothing holds up nothing, and is use
 }, async (t) => {
   const redis = await TestRedis.away(t);
   const away = await silence(t, redis.port);
-  const transport = new RedisTransport(redis.url(), 200);
+  const transport = new ReconnectingTransport(redisTransport(redis.url(), 200), system);
   t.after(() => transport.close());
   const seen: string[] = [];
   await transport.open({

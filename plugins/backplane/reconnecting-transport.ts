@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import type { TransportEvents } from '../../src/core/backplane/transport.ts';
+import type { Ambient } from '../../src/core/ambient.ts';
+import type { Transport, TransportEvents } from '../../src/core/backplane/transport.ts';
 
 /** Pauses before connecting again, in milliseconds. */
 const firstPauseMs = 100;
@@ -21,24 +21,40 @@ export type Connect = (
   over: (error: unknown) => void,
 ) => Promise<Connection>;
 
-/** Keeps one connection, making a new one whenever it has ended. */
-export class Reconnecting {
+/** What one kind of transport is. */
+export interface TransportKind {
+  readonly name: string;
+  readonly textBytes: number;
+  /** A first connection that fails is said to be lost, and tried again; else opening throws. */
+  readonly startsWithout: boolean;
+  readonly connect: Connect;
+}
+
+/** A transport over one connection, which is made anew whenever it has ended. */
+export class ReconnectingTransport implements Transport {
+  readonly name: string;
+  readonly textBytes: number;
+  readonly #startsWithout: boolean;
   readonly #connect: Connect;
+  readonly #ambient: Pick<Ambient, 'clock' | 'random'>;
   #events: TransportEvents | undefined;
   #connection: Connection | undefined;
   #isClosed = false;
 
-  constructor(connect: Connect) {
-    this.#connect = connect;
+  constructor(kind: TransportKind, ambient: Pick<Ambient, 'clock' | 'random'>) {
+    this.name = kind.name;
+    this.textBytes = kind.textBytes;
+    this.#startsWithout = kind.startsWithout;
+    this.#connect = kind.connect;
+    this.#ambient = ambient;
   }
 
-  /** @param isPatient a first connection that fails is said to be lost, and tried again; else it is thrown */
-  async open(events: TransportEvents, isPatient: boolean): Promise<void> {
+  async open(events: TransportEvents): Promise<void> {
     this.#events = events;
     try {
       await this.#start();
     } catch (error) {
-      if (!isPatient) throw error;
+      if (!this.#startsWithout) throw error;
       this.#lost(error);
     }
   }
@@ -48,7 +64,6 @@ export class Reconnecting {
     await this.#connection.send(texts);
   }
 
-  /** Gives the connection up, which is dead for all that can be told. */
   renew(reason: Error): void {
     const connection = this.#connection;
     if (connection === undefined) return;
@@ -57,7 +72,7 @@ export class Reconnecting {
     this.#lost(reason);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#connection?.destroy();
     this.#connection = undefined;
@@ -93,7 +108,7 @@ export class Reconnecting {
 
   async #restart(): Promise<void> {
     for (let waitMs = firstPauseMs; !this.#isClosed; waitMs = Math.min(longestPauseMs, waitMs * 2)) {
-      await pause(waitMs * (0.5 + Math.random() / 2), undefined, { ref: false });
+      await this.#pause(waitMs);
       try {
         if (!this.#isClosed) await this.#start();
         return;
@@ -102,5 +117,11 @@ export class Reconnecting {
         if (!this.#isClosed) this.#events?.stillLost(error);
       }
     }
+  }
+
+  /** At least half of it, so that replicas that were cut off together do not come back together. */
+  #pause(longestMs: number): Promise<void> {
+    const { clock, random } = this.#ambient;
+    return new Promise((resolve) => clock.after(longestMs * (0.5 + random() / 2), resolve));
   }
 }
