@@ -10,7 +10,8 @@ export async function openTab(
   options: BrowserContextOptions = {},
 ): Promise<PlaygroundPage> {
   const context = await browser.newContext(options);
-  context.setDefaultTimeout(15_000);
+  // enough for the page to ask for its stream a second time, see firstWordMs
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
