@@ -1,8 +1,8 @@
 import type { Clock } from '../ambient.ts';
-import type { KnownInbox } from '../glossary.ts';
+import type { InboxSummary, KnownInbox } from '../glossary.ts';
 import type { Store } from '../store.ts';
 import type { Session } from './session.ts';
-import { checkBatch, checkSpacingMs, type LiveObserver, settleMs } from './settings.ts';
+import { checkBatch, checkSpacingMs, checksPerTurn, type LiveObserver, settleMs } from './settings.ts';
 
 /** Looks at the store for what sessions have not been sent, whatever was lost on the way. */
 export class StoreChecks {
@@ -53,34 +53,34 @@ export class StoreChecks {
    * and the promise never rejects.
    * @param then told of each, with its inbox's version
    */
-  some(
+  async some(
     sessions: readonly Session[],
     then: (session: Session, version: number) => void = () => {},
   ): Promise<void> {
     const known = sessions.map(knownTo);
-    const failed = (error: unknown) => this.#observer.failed('heartbeat', error);
-    // a stream has to show that it lives also while the store is away, or proxies would cut it
-    const unasked = (error: unknown) => {
-      failed(error);
-      for (const session of sessions) this.#alone(session, () => then(session, session.inboxVersion));
-    };
-    return this.#store
-      .changedInboxes(known)
-      .then(
-        (changed) =>
-          sessions.forEach((session, i) => {
-            this.#alone(session, () => {
-              const summary = changed[i];
-              // positions never go back: this is another inbox, and we were not told
-              if (summary && summary.newestPosition < (known[i]?.newestPosition ?? 0))
-                session.erased(summary.oldestResumable);
-              else if (summary) session.check(summary);
-              then(session, summary?.version ?? session.inboxVersion);
-            });
-          }),
-        unasked,
-      )
-      .catch(failed);
+    const changed = await this.#changed(known);
+    for (const [i, session] of sessions.entries()) {
+      // each is an event to write, and others wait for their turn meanwhile
+      if (i > 0 && i % checksPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
+      const summary = changed[i];
+      this.#alone(session, () => {
+        // positions never go back: this is another inbox, and we were not told
+        if (summary && summary.newestPosition < (known[i]?.newestPosition ?? 0))
+          session.erased(summary.oldestResumable);
+        else if (summary) session.check(summary);
+        then(session, summary?.version ?? session.inboxVersion);
+      });
+    }
+  }
+
+  /** Nothing while the store is away: a stream has to show that it lives also then, or proxies would cut it. */
+  async #changed(known: readonly KnownInbox[]): Promise<readonly (InboxSummary | undefined)[]> {
+    try {
+      return await this.#store.changedInboxes(known);
+    } catch (error) {
+      this.#observer.failed('heartbeat', error);
+      return [];
+    }
   }
 
   /** Does something with one session of many. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { eventually } from '../../support/eventually.ts';
 import { liveBench, TestSink } from '../../support/live.ts';
 
 /** A stream to which something cannot be written: its encoder throws. */
@@ -30,6 +31,38 @@ describe('a look at the store for many streams', () => {
 });
 
 describe('heartbeats', () => {
+  it('of many streams at once leave turns of the event loop to others', async () => {
+    let answered = Promise.resolve();
+    const live = liveBench({ heartbeatIntervalMs: 320 }, (store) => {
+      const changed = store.changedInboxes.bind(store);
+      store.changedInboxes = (known) => answered.then(() => changed(known));
+      return store;
+    });
+    let [beats, turns, isCounted] = [0, 0, false];
+    class CountingSink extends TestSink {
+      override send(...args: Parameters<TestSink['send']>): void {
+        super.send(...args);
+        beats += 1;
+        if (isCounted) return;
+        isCounted = true;
+        turns += 1;
+        setImmediate(() => {
+          isCounted = false;
+        });
+      }
+    }
+    for (let i = 0; i < 640; i++) await live.open({ user: `user-${i}`, sink: new CountingSink() });
+    await live.ambient.clock.advance(10_000);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    answered = promise;
+    // two groups wait for the store, and all others are the next one
+    await live.ambient.clock.advance(1_000);
+    [beats, turns] = [0, 0];
+    resolve();
+    await eventually('all are beaten', () => beats >= 640);
+    assert.ok(turns >= 6, `${beats} in ${turns} turns`);
+  });
+
   it('ask a slow store for no more than two groups at once, and come again when it is fast', async () => {
     let slowMs = 5_000;
     let [underWay, most] = [0, 0];
