@@ -242,9 +242,19 @@ describe('the playground in a browser', { skip: noChromium }, () => {
     assert.deepEqual(widths, [375, 375], 'a phone does not scroll sideways');
   });
 
-  it('loads again by itself where a part of it does not load, and says so where it never does', async (t) => {
+  it('loads again by itself where a part of it does not load, and says so where it never does, without any storage', async (t) => {
     const { url } = await start(t);
+    const blockStorage = (page: PlaygroundPage) =>
+      page.page.addInitScript(() => {
+        for (const name of ['localStorage', 'sessionStorage'])
+          Object.defineProperty(globalThis, name, {
+            get() {
+              throw new DOMException('The document is sandboxed', 'SecurityError');
+            },
+          });
+      });
     const alice = await tab(t);
+    await blockStorage(alice);
     let failures = 0;
     await alice.page.route('**/stream/events.js', (route) => {
       failures += 1;
@@ -255,6 +265,7 @@ describe('the playground in a browser', { skip: noChromium }, () => {
     assert.equal(failures, 2);
 
     const bob = await tab(t);
+    await blockStorage(bob);
     await bob.page.route('**/stream/events.js', (route) => route.abort('connectionreset'));
     await bob.open(url.client, { user: 'bob' });
     await bob.at('banner').waitFor();

@@ -13,7 +13,7 @@ import { setUpLog } from './stream/log.js';
 import { setStreamState } from './stream/state.js';
 import { setProblem } from './telling.js';
 
-sessionStorage.removeItem('notify-load-tries'); // see page.html
+history.replaceState(null, ''); // all of it has loaded, see page.html
 
 setUpIdentity();
 setUpSending();
