@@ -38,6 +38,8 @@ export class Database {
   readonly #probeIntervalMs: number;
   readonly #begin: string;
   #probe: NodeJS.Timeout | undefined;
+  /** What refuses each call that waits for a connection. */
+  readonly #waiting = new Set<(error: unknown) => void>();
   /** Connections in use, and since when. */
   readonly #busy = new Map<pg.PoolClient, number>();
   #watch: NodeJS.Timeout | undefined;
@@ -206,7 +208,7 @@ export class Database {
     this.assertOpen();
     const pool = this.#pool;
     try {
-      const client = await pool.connect();
+      const client = await this.#connect(pool);
       this.#busy.set(client, performance.now());
       this.#watchLater();
       return client;
@@ -226,6 +228,20 @@ export class Database {
     }
   }
 
+  /** A pool that is replaced forgets who waits for one of its connections, so they hear of an outage from here. */
+  #connect(pool: pg.Pool): Promise<pg.PoolClient> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      pool.connect().then(
+        (client) => (this.#waiting.delete(reject) ? resolve(client) : client.release()),
+        (error: unknown) => {
+          this.#waiting.delete(reject);
+          reject(error);
+        },
+      );
+    });
+  }
+
   #release(client: pg.PoolClient, failure: unknown): void {
     this.#busy.delete(client);
     client.release(isBroken(failure));
@@ -239,6 +255,8 @@ export class Database {
     const before = this.#pool;
     this.#pool = this.#makePool();
     before.end().catch(() => {});
+    for (const refuse of this.#waiting) refuse(error);
+    this.#waiting.clear();
     this.#cutSilent();
     this.#probeLater();
   }
@@ -253,11 +271,11 @@ export class Database {
     }, settings.watchIntervalMs).unref();
   }
 
-  /** Connections that wait for an answer while nobody has had one for a while. */
-  #silent(): pg.PoolClient[] {
-    const beforeMs = performance.now() - settings.freshMs;
-    if (this.#lastAnswerMs > beforeMs) return [];
-    return [...this.#busy].filter(([, sinceMs]) => sinceMs <= beforeMs).map(([client]) => client);
+  /** Connections that have waited for an answer for this long, while nobody has had one for a while. */
+  #silent(forMs: number = settings.freshMs): pg.PoolClient[] {
+    const nowMs = performance.now();
+    if (this.#lastAnswerMs > nowMs - settings.freshMs) return [];
+    return [...this.#busy].filter(([, sinceMs]) => sinceMs <= nowMs - forMs).map(([client]) => client);
   }
 
   /** Is it others' locks that we wait for, or a Postgres that is gone? A new connection tells. */
@@ -276,10 +294,10 @@ export class Database {
     }
   }
 
-  /** What is under way on them fails as on any connection that breaks. */
+  /** What is under way on them fails as on any connection that breaks. Where nobody gets an answer, nobody will. */
   #cutSilent(): void {
     // end() would wait for the answers to what is on its way
-    for (const client of this.#silent())
+    for (const client of this.#silent(0))
       (client as unknown as { readonly connection: pg.Connection }).connection.stream.destroy();
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as pause, setImmediate } from 'node:timers/promises';
 import pg from 'pg';
 import type { UserKey } from '../../../../src/core/glossary.ts';
 import { at, Ground, parallel } from '../../../conformance/store/ground.ts';
@@ -199,6 +200,36 @@ describe('when Postgres goes away', { skip }, () => {
     proxy.resume();
     await eventually('the store to be ready', () => store.ready());
     assert.equal((await store.getNotification(owner, kept.id)).id, kept.id);
+  });
+
+  it('refuses all that wait, however briefly, in the moment that it notices', async (t) => {
+    const ambient = fakeAmbient();
+    const dsn = new URL(await postgres().database());
+    const proxy = await TcpProxy.listen(t, Number(dsn.port));
+    dsn.port = String(proxy.port);
+    const lost = Promise.withResolvers<void>();
+    const store = openTestStore(dsn.toString(), ambient, {
+      poolSize: 2,
+      observe: (event) => event === 'lost' && lost.resolve(),
+    });
+    t.after(() => store.close());
+    const ground = new Ground(store, ambient);
+    const owner = ground.user();
+    const kept = await ground.add(owner);
+    await parallel(2, () => store.getNotification(owner, kept.id));
+    proxy.stall();
+    const refused: string[] = [];
+    const ask = (who: string) =>
+      assert.rejects(store.inboxSummary(owner), unavailable).then(() => refused.push(who));
+    const first = ask('who asked before it was found out');
+    // the watch has asked for a connection by now, and waits 3 s for it
+    await pause(3_500);
+    const later = [ask('who got the last connection meanwhile'), ask('who waits for one')];
+    await lost.promise;
+    // counted in turns of the event loop, since a machine may stand still for any time
+    for (let turn = 0; turn < 500; turn++) await setImmediate();
+    assert.equal(refused.length, 3, `refused: ${refused.join(', ')}`);
+    await Promise.all([first, ...later]);
   });
 
   it('takes the lock of somebody else for no outage', async (t) => {
