@@ -19,6 +19,19 @@ const unavailable = (error: { code?: string; retryAfterMs?: number; message?: st
   return true;
 };
 
+/**
+ * Asserts that something is done at once. That is counted in turns of the event loop, since a machine may stand still for any
+ * time.
+ */
+async function isSoon(work: Promise<unknown>, otherwise = () => 'it waits'): Promise<void> {
+  const late = Symbol();
+  const turns = async () => {
+    for (let turn = 0; turn < 500; turn++) await setImmediate();
+    return late;
+  };
+  assert.notEqual(await Promise.race([work, turns()]), late, otherwise());
+}
+
 describe('when Postgres goes away', { skip }, () => {
   it('answers unavailable at once, is not ready, and goes on by itself when it is back', async (t) => {
     const ambient = fakeAmbient();
@@ -34,8 +47,7 @@ describe('when Postgres goes away', { skip }, () => {
     await postgres().stop('immediate');
 
     await assert.rejects(store.inboxSummary(owner), unavailable);
-    const startedMs = performance.now();
-    await parallel(50, (i) =>
+    const refused = parallel(50, (i) =>
       assert.rejects(
         i % 2 === 0
           ? store.createNotifications([ground.draft(owner)])
@@ -43,7 +55,7 @@ describe('when Postgres goes away', { skip }, () => {
         unavailable,
       ),
     );
-    assert.ok(performance.now() - startedMs < 500, 'at once');
+    await isSoon(refused);
     assert.equal(await store.ready(), false);
     assert.ok(events.includes('lost'));
 
@@ -193,9 +205,8 @@ describe('when Postgres goes away', { skip }, () => {
     ]);
     const noticedMs = performance.now() - startedMs;
     assert.ok(noticedMs < 8_000, `after ${noticedMs} ms`);
-    const knownMs = performance.now();
-    await assert.rejects(store.createNotifications([ground.draft(owner)]), unavailable);
-    assert.ok(performance.now() - knownMs < 200, 'at once');
+    const refused = assert.rejects(store.createNotifications([ground.draft(owner)]), unavailable);
+    await isSoon(refused);
     assert.ok(events.includes('lost'));
     proxy.resume();
     await eventually('the store to be ready', () => store.ready());
@@ -226,10 +237,7 @@ describe('when Postgres goes away', { skip }, () => {
     await pause(3_500);
     const later = [ask('who got the last connection meanwhile'), ask('who waits for one')];
     await lost.promise;
-    // counted in turns of the event loop, since a machine may stand still for any time
-    for (let turn = 0; turn < 500; turn++) await setImmediate();
-    assert.equal(refused.length, 3, `refused: ${refused.join(', ')}`);
-    await Promise.all([first, ...later]);
+    await isSoon(Promise.all([first, ...later]), () => `refused: ${refused.join(', ')}`);
   });
 
   it('takes the lock of somebody else for no outage', async (t) => {
