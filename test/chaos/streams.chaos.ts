@@ -10,7 +10,7 @@ import { noRedis, TestRedis } from '../support/redis.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { Replica } from './support/replica.ts';
 import { amount } from './support/scale.ts';
-import { diceOf, lossRate, type Place, pick, startAgain, storm, stormEnv } from './support/stream-storm.ts';
+import { diceOf, lossRate, type Place, pick, storm, stormEnv } from './support/stream-storm.ts';
 
 const { postgres, skip } = await postgresForFile();
 const firstSeed = amount('SEED', { short: 20_261_127, long: 20_261_127 });
@@ -115,7 +115,7 @@ class ProcessPlace implements Place {
     this.#isAway = true;
     this.#replica.kill(signal);
     await this.#replica.exited;
-    this.#replica = await startAgain(this.#start);
+    this.#replica = await this.#start();
     this.#isAway = false;
     return true;
   }

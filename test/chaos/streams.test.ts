@@ -11,7 +11,7 @@ import { noRedis, TestRedis } from '../support/redis.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { lossy } from './support/lossy-transport.ts';
 import { amount } from './support/scale.ts';
-import { diceOf, lossRate, type Place, startAgain, storm, stormEnv } from './support/stream-storm.ts';
+import { diceOf, lossRate, type Place, storm, stormEnv } from './support/stream-storm.ts';
 
 const { postgres, skip } = await postgresForFile();
 const seed = amount('SEED', { short: 20_261_122, long: 20_261_122 });
@@ -59,7 +59,7 @@ async function run(t: TestContext, backplane: 'postgres' | 'redis'): Promise<voi
       const place = places[i % places.length] as BuiltPlace;
       await pause(500);
       await place.service.close();
-      place.service = await startAgain(() => build(t, place.env, { wrapTransport }));
+      place.service = await build(t, place.env, { wrapTransport });
     }
   };
   const flicker = async (isOver: () => boolean) => {

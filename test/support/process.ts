@@ -81,20 +81,22 @@ export class TestProcess {
       .filter((line) => msg === undefined || line.msg === msg);
   }
 
-  /** Waits for a log line. @param deadlineMs a process that boots beside many others takes long */
-  logged(msg: string, deadlineMs = 20_000): Promise<LogLine> {
-    return eventually(
+  /**
+   * Waits for a log line.
+   * @param deadlineMs a process that boots beside many others takes long
+   * @throws Error with what it has printed, as soon as it exits without the line
+   */
+  async logged(msg: string, deadlineMs = 20_000): Promise<LogLine> {
+    const said = () => `so far:\n${this.stdout}\n${this.stderr}`;
+    const found = await eventually(
       `the log line ${msg}`,
-      () => {
-        const [line] = this.lines(msg);
-        if (line === undefined && this.#exit)
-          throw new Error(`it has exited with ${this.#exit.code}:\n${this.stdout}\n${this.stderr}`);
-        return line;
-      },
+      () => this.lines(msg)[0] ?? (this.#exit && 'exited'),
       deadlineMs,
     ).catch((error: Error) => {
-      throw new Error(`${error.message}; so far:\n${this.stdout}\n${this.stderr}`, { cause: error.cause });
+      throw new Error(`${error.message}; ${said()}`, { cause: error.cause });
     });
+    if (found === 'exited') throw new Error(`it has exited with ${this.#exit?.code}; ${said()}`);
+    return found;
   }
 }
 

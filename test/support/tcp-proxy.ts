@@ -8,6 +8,7 @@ export class TcpProxy {
   readonly #server: net.Server;
   readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
   #isStalled = false;
+  #stallsNew = false;
   #bytesPerMs = Number.POSITIVE_INFINITY;
 
   /** Opens a proxy to a port of this machine. It closes with the test. */
@@ -46,9 +47,15 @@ export class TcpProxy {
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
+  /** Lets nothing of new connections through, while those that are open go on. */
+  stallNew(): void {
+    this.#stallsNew = true;
+  }
+
   /** Lets everything through again, what waited included. */
   resume(): void {
     this.#isStalled = false;
+    this.#stallsNew = false;
     for (const pair of this.#pairs) for (const socket of pair) socket.resume();
   }
 
@@ -93,7 +100,7 @@ export class TcpProxy {
         this.#pairs.delete(pair);
       });
     }
-    if (this.#isStalled) {
+    if (this.#isStalled || this.#stallsNew) {
       near.pause();
       far.pause();
     } else {

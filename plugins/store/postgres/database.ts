@@ -22,7 +22,7 @@ const rawTypes = { getTypeParser: () => (text: string) => text };
 /**
  * The connections of one process.
  *
- * When no connection can be made, a breaker opens: calls fail at once with `unavailable`, and a single probe looks for
+ * When no connection can be made and none is answered, a breaker opens: calls fail at once with `unavailable`, and a single probe looks for
  * Postgres until it is back. It opens too when everything that was asked has been waiting for a while and a new connection
  * gets no answer either: a server that is frozen, or behind a network that swallows everything, breaks no connection.
  *
@@ -207,6 +207,7 @@ export class Database {
   async #acquire(): Promise<pg.PoolClient> {
     this.assertOpen();
     const pool = this.#pool;
+    const beganMs = performance.now();
     try {
       const client = await this.#connect(pool);
       this.#busy.set(client, performance.now());
@@ -218,7 +219,8 @@ export class Database {
       if (pool !== this.#pool) throw publicFailure(error);
       const { totalCount, idleCount } = pool;
       const isBusy = totalCount - idleCount >= (pool.options.max ?? settings.poolSize);
-      if (isBusy)
+      // Postgres has answered meanwhile: it is too busy for one more connection, and not away
+      if (isBusy || this.#lastAnswerMs > beganMs)
         throw new NotifyError('unavailable', 'all connections to the database are busy; try again', {
           retryAfterMs: 1_000,
           cause: loggable(error),

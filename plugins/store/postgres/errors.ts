@@ -41,7 +41,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
 const socketCodes = /^(E[A-Z]+|ERR_(SSL|TLS)_.*|CERT_.*|DEPTH_ZERO_.*|SELF_SIGNED_.*|UNABLE_TO_.*)$/;
 /** Messages of pg's own, which have no code. */
 const pgMessages =
-  /terminated|timeout exceeded|connection timeout|Query read timeout|Client has encountered a connection error|Client was closed|not queryable|Connection ended|server does not support SSL/i;
+  /terminated|timeout exceeded|timeout expired|connection timeout|Query read timeout|Client has encountered a connection error|Client was closed|not queryable|Connection ended|server does not support SSL/i;
 
 export function troubleOf(error: unknown): Trouble {
   if (!(error instanceof Error)) return 'unknown';

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import pg from 'pg';
 import { assertMigrated, migrate } from '../../../drizzle/migrate.ts';
 import { parsePostgresDsn } from '../../../src/config.ts';
+import { NotifyError } from '../../../src/core/errors.ts';
 import type { OpenStore } from '../open.ts';
 import { connectionConfigs, refusedForTls } from './connection.ts';
 import { Database } from './database.ts';
@@ -43,7 +44,7 @@ export const openPostgresStore: OpenStore = async (app, config) => {
   const store = new PostgresStore(db, new DatabaseClock(app.ambient.clock.now()));
   try {
     // before anything is stored by a clock that is wrong
-    await store.askTime();
+    await askTime(store);
   } catch (error) {
     await store.close();
     throw error;
@@ -58,8 +59,22 @@ export const openPostgresStore: OpenStore = async (app, config) => {
  */
 export const migratePostgres = async (dsn: string): Promise<number> => migrate(await reach(dsn));
 
+/** Postgres was there a moment ago, and may still be too busy for a further connection. */
+async function askTime(store: PostgresStore): Promise<void> {
+  const until = performance.now() + settings.bootWaitMs;
+  for (;;)
+    try {
+      return await store.askTime();
+    } catch (error) {
+      if (!(error instanceof NotifyError) || error.code !== 'unavailable' || performance.now() > until)
+        throw error;
+      await pause(settings.bootPauseMs);
+    }
+}
+
 /**
- * Finds the way to connect that the server takes, waiting a little for one that is starting.
+ * Finds the way to connect that the server takes, waiting a while for one that is starting. Each try may take longer than the one
+ * before: a machine that is busy answers none within a time that is too short.
  * @param variable what the DSN was given as, for the message
  * @throws Error without anything secret
  */
@@ -73,7 +88,7 @@ export async function reach(
   for (let tries = 1; ; tries++) {
     let failure: unknown;
     for (const way of ways) {
-      const client = new pg.Client({ connectionTimeoutMillis: settings.connectTimeoutMs, ...way });
+      const client = new pg.Client({ connectionTimeoutMillis: tries * settings.connectTimeoutMs, ...way });
       client.on('error', () => {});
       try {
         await client.connect();
@@ -90,7 +105,7 @@ export async function reach(
         cause: loggable(failure),
       });
     if (tries === 1) log?.info({ wait_ms: settings.bootWaitMs }, 'postgres_awaited: it does not answer yet');
-    await pause(250);
+    await pause(settings.bootPauseMs);
   }
 }
 

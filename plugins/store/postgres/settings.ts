@@ -27,8 +27,10 @@ export const settings = {
   freshMs: 1_000,
   /** How often somebody who waits is thought of. */
   watchIntervalMs: 500,
-  /** How long opening the store waits for a Postgres that is starting. */
-  bootWaitMs: 15_000,
+  /** How long opening the store waits for a Postgres that is starting, or on a machine that starts much else. */
+  bootWaitMs: 30_000,
+  /** The pause before opening it is tried again. */
+  bootPauseMs: 250,
 
   /** How often a transaction is tried that lost against another one (40001, 40P01). */
   conflictAttempts: 6,

@@ -103,16 +103,6 @@ export async function storm(t: TestContext, options: StormOptions): Promise<void
   );
 }
 
-/** Starts a replica, as whatever looks after processes would: one that cannot reach its database on a busy machine is started again. */
-export async function startAgain<T>(start: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++)
-    try {
-      return await start();
-    } catch (error) {
-      if (attempt === 5) throw error;
-    }
-}
-
 /** Producers: a call that fails is repeated elsewhere, which the notification's id makes harmless. */
 async function send(options: StormOptions, sent: Map<string, number>, isOver: () => boolean): Promise<void> {
   const { users, notifications, betweenMs } = options;

@@ -240,6 +240,40 @@ describe('when Postgres goes away', { skip }, () => {
     await isSoon(Promise.all([first, ...later]), () => `refused: ${refused.join(', ')}`);
   });
 
+  it('takes a connection that cannot be made for no outage while others are answered', async (t) => {
+    const ambient = fakeAmbient();
+    const dsn = new URL(await postgres().database());
+    const proxy = await TcpProxy.listen(t, Number(dsn.port));
+    dsn.port = String(proxy.port);
+    const events: string[] = [];
+    const store = openTestStore(dsn.toString(), ambient, {
+      connection: { connectionString: dsn.toString(), connectionTimeoutMillis: 500 },
+      observe: (event) => events.push(event),
+    });
+    t.after(() => store.close());
+    const ground = new Ground(store, ambient);
+    const { tenantId } = ground.user();
+    const users = Array.from({ length: 8 }, (_, i) => ({ tenantId, userId: `user-${i}` }));
+    await ground.add(at(users, 0));
+    proxy.stallNew();
+    let answered = 0;
+    let refused = 0;
+    // at a time: more than the connection that there is can serve
+    await eventually('several to be refused for want of a connection', async () => {
+      await parallel(8, (i) =>
+        store.getNotification(at(users, i), ambient.ids.next()).then(
+          () => answered++,
+          (error) => (error.code === 'not_found' ? answered++ : unavailable(error) && refused++),
+        ),
+      );
+      return refused > 3;
+    });
+    assert.ok(answered > 0);
+    assert.deepEqual(events, [], 'no outage');
+    proxy.resume();
+    await ground.add(at(users, 1));
+  });
+
   it('takes the lock of somebody else for no outage', async (t) => {
     const ambient = fakeAmbient();
     const dsn = await postgres().database();

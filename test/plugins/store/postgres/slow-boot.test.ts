@@ -5,6 +5,7 @@ import { freePort } from '../../../../src/dev/free-port.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { postgresForFile } from '../../../support/postgres.ts';
 import { NotifyProcess } from '../../../support/process.ts';
+import { TcpProxy } from '../../../support/tcp-proxy.ts';
 
 const { postgres, skip } = await postgresForFile();
 
@@ -44,5 +45,34 @@ describe('a process that starts while another one migrates', { skip }, () => {
     await migrating.end();
     await notify.listening();
     assert.deepEqual(await health(), [200, { status: 'ok' }]);
+  });
+});
+
+describe('a process that starts while Postgres answers nothing yet', { skip }, () => {
+  it('waits for it, and says so', async (t) => {
+    const dsn = new URL(await postgres().database());
+    const proxy = await TcpProxy.listen(t, Number(dsn.port));
+    dsn.port = String(proxy.port);
+    proxy.stall();
+    const notify = new NotifyProcess(t, {
+      NOTIFY_STORE_DRIVER: 'postgres',
+      NOTIFY_POSTGRES_DSN: dsn.toString(),
+    });
+    // after the first try, which its time-out ends
+    await notify.logged('postgres_awaited: it does not answer yet');
+    proxy.resume();
+    await notify.listening();
+  });
+
+  it('does not wait where the password is wrong', async (t) => {
+    const dsn = new URL(await postgres().database());
+    dsn.username = 'nobody';
+    const notify = new NotifyProcess(t, {
+      NOTIFY_STORE_DRIVER: 'postgres',
+      NOTIFY_POSTGRES_DSN: dsn.toString(),
+    });
+    assert.deepEqual(await notify.exited, { code: 1, signal: null });
+    assert.deepEqual(notify.lines('postgres_awaited: it does not answer yet'), []);
+    assert.match(notify.stdout + notify.stderr, /check NOTIFY_POSTGRES_DSN/);
   });
 });
