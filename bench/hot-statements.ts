@@ -60,7 +60,7 @@ class Recorder extends Database {
  */
 export async function exercise(dsn: string): Promise<Statement[]> {
   const connection: pg.ClientConfig = { connectionString: dsn };
-  const db = new Recorder({ connection, prepare: true });
+  const db = new Recorder({ connection, prepare: true, random: system.random });
   const store = new PostgresStore(db, new DatabaseClock(system.clock.now()));
   const item = row('hot');
   await store.createNotifications([item], lease);

@@ -144,7 +144,11 @@ async function engine(database: EmbeddedPostgres, sent: () => void) {
       return { providerMessageId: '' };
     },
   };
-  const db = new Database({ connection: { connectionString: database.dsn() }, prepare: true });
+  const db = new Database({
+    connection: { connectionString: database.dsn() },
+    prepare: true,
+    random: system.random,
+  });
   const store = new PostgresStore(db, new DatabaseClock(system.clock.now()));
   const settings = {
     ...dispatcherDefaults,

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { importPostgres, type NamedDsn } from '../plugins/store/postgres/import/index.ts';
 import { InvalidValue } from './config.ts';
+import { system } from './system.ts';
 
 /**
  * `npm run db:import`: copies the first implementation's notifications and devices into our tables. They are looked for in the
@@ -15,7 +16,12 @@ else if (into === undefined) fail('NOTIFY_POSTGRES_DSN is not set: it says which
 else
   try {
     const from = given ?? named('NOTIFY_IMPORT_DSN') ?? into;
-    const refused = await importPostgres({ into, from, say: (line) => process.stdout.write(`${line}\n`) });
+    const refused = await importPostgres({
+      into,
+      from,
+      random: system.random,
+      say: (line) => process.stdout.write(`${line}\n`),
+    });
     if (refused > 0)
       fail(
         `${refused.toLocaleString('en')} rows were not copied: each is named above, with the reason. Everything else was.`,

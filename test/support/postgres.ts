@@ -90,5 +90,8 @@ export function openTestStore(
   options: Partial<DatabaseOptions> = {},
 ): PostgresStore {
   const connection = { connectionString: dsn };
-  return new PostgresStore(new Database({ connection, prepare: true, ...options }), ownClock(ambient));
+  return new PostgresStore(
+    new Database({ connection, prepare: true, random: ambient.random, ...options }),
+    ownClock(ambient),
+  );
 }

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import type { Ambient } from '../../../src/core/ambient.ts';
 import { NotifyError } from '../../../src/core/errors.ts';
 import { loggable, publicFailure, troubleOf } from './errors.ts';
 import { FlightTransaction, type Send } from './flight.ts';
@@ -10,6 +11,8 @@ export interface DatabaseOptions {
   readonly connection: pg.ClientConfig;
   /** False behind a pooler that hands each transaction another session: unnamed statements, settings per transaction. */
   readonly prepare: boolean;
+  /** Uniform in [0, 1): how long what lost against another transaction pauses. */
+  readonly random: Ambient['random'];
   /** Told when Postgres is gone and when it is back. */
   readonly observe?: (event: 'lost' | 'back' | 'dropped', error?: Error) => void;
   readonly probeIntervalMs?: number;
@@ -34,6 +37,7 @@ export class Database {
   readonly #makePool: () => pg.Pool;
   readonly #connection: pg.ClientConfig;
   readonly #prepare: boolean;
+  readonly #random: Ambient['random'];
   readonly #observe: NonNullable<DatabaseOptions['observe']>;
   readonly #probeIntervalMs: number;
   readonly #begin: string;
@@ -50,6 +54,7 @@ export class Database {
   constructor(options: DatabaseOptions) {
     const { connection, prepare } = options;
     this.#prepare = prepare;
+    this.#random = options.random;
     this.#observe = options.observe ?? (() => {});
     this.#probeIntervalMs = options.probeIntervalMs ?? settings.probeIntervalMs;
     const timeouts = {
@@ -336,7 +341,7 @@ export class Database {
         return await work();
       } catch (error) {
         if (troubleOf(error) !== 'conflict' || attempt === settings.conflictAttempts) throw failureOf(error);
-        await pause(Math.random() * settings.conflictPauseMs * 2 ** (attempt - 1));
+        await pause(this.#random() * settings.conflictPauseMs * 2 ** (attempt - 1));
       }
     }
   }

@@ -34,6 +34,7 @@ export const openPostgresStore: OpenStore = async (app, config) => {
   const db = new Database({
     connection,
     prepare: postgres.prepare,
+    random: app.ambient.random,
     observe(event, error) {
       if (event === 'lost')
         app.log.error({ err: error }, 'postgres_lost: answering unavailable until it is back');

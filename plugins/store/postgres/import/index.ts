@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { assertMigrated } from '../../../../drizzle/migrate.ts';
 import { InvalidValue } from '../../../../src/config.ts';
+import type { Ambient } from '../../../../src/core/ambient.ts';
 import { Database } from '../database.ts';
 import { reach } from '../index.ts';
 import type { Statement } from '../statement.ts';
@@ -36,6 +37,8 @@ export interface ImportOptions {
   readonly into: NamedDsn;
   /** The first implementation's; it may be the same database. */
   readonly from: NamedDsn;
+  /** Uniform in [0, 1). */
+  readonly random: Ambient['random'];
   /** Takes a line of progress, or of a row that cannot be copied. No line holds a text of a row, a token or a password. */
   say(line: string): void;
 }
@@ -47,7 +50,7 @@ export interface ImportOptions {
  * @returns how many rows could not be copied
  * @throws SourceMismatch, SchemaMismatch, InvalidValue, NotifyError or Error, without anything secret
  */
-export async function importPostgres({ into, from, say }: ImportOptions): Promise<number> {
+export async function importPostgres({ into, from, say, random }: ImportOptions): Promise<number> {
   const connection = await reachNamed(into);
   await assertMigrated(connection);
   const source = await Source.connect(await reachNamed(from));
@@ -55,6 +58,7 @@ export async function importPostgres({ into, from, say }: ImportOptions): Promis
     connection: { ...connection, application_name: 'notify-import' },
     prepare: true,
     poolSize: 1,
+    random,
   });
   try {
     const notifications = await source.table(notificationsTable);

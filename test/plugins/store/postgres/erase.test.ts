@@ -47,8 +47,8 @@ async function setUp(t: TestContext) {
   return { dsn, ambient, db, ground: new Ground(store, ambient), other: new Ground(heldUp, ambient) };
 }
 
-function openHeldUp(t: TestContext, dsn: string, { clock }: FakeAmbient) {
-  const db = new HeldUpDatabase({ connection: { connectionString: dsn }, prepare: true });
+function openHeldUp(t: TestContext, dsn: string, { clock, random }: FakeAmbient) {
+  const db = new HeldUpDatabase({ connection: { connectionString: dsn }, prepare: true, random });
   const now = () => clock.now();
   const store = new PostgresStore(db, { now, ask: now, correct() {} });
   t.after(() => store.close());
