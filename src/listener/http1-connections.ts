@@ -6,9 +6,8 @@ interface Connection {
   open: number;
   /** `bytesRead` when the last of them closed; what has come since belongs to a request that is still arriving. */
   readTo: number;
-  /** The newest of them. */
+  /** The newest of them, until both have closed. */
   request: IncomingMessage | undefined;
-  /** Of that, until it has closed. */
   response: ServerResponse | undefined;
 }
 
@@ -28,7 +27,7 @@ export class Http1Connections {
       if (connection === undefined) return;
       const close = () => {
         connection.open -= 1;
-        if (connection.open === 0) connection.response = undefined;
+        if (connection.open === 0) connection.request = connection.response = undefined;
         connection.readTo = socket.bytesRead;
       };
       connection.open += 2;

@@ -237,6 +237,8 @@ export class Database {
 
   /** A pool that is replaced forgets who waits for one of its connections, so they hear of an outage from here. */
   #connect(pool: pg.Pool): Promise<pg.PoolClient> {
+    // there is one that nobody has: in the next turn it is ours
+    if (pool.idleCount > pool.waitingCount) return pool.connect();
     return new Promise((resolve, reject) => {
       this.#waiting.add(reject);
       pool.connect().then(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { it, type TestContext } from 'node:test';
-import { as } from '../../support/build.ts';
+import { as, procedures } from '../../support/build.ts';
 import { eventually } from '../../support/eventually.ts';
 import { endStream, frame, openPreface, requestHeaders } from '../../support/http2-frames.ts';
 import { keptBytes } from '../../support/kept-bytes.ts';
@@ -67,3 +67,30 @@ async function costOf(
   await eventually('all are open', async () => (await service.metric('notify_live_connections')) === streams);
   return (await keptBytes()) - before;
 }
+
+it('a connection that is kept alive keeps nothing of its last request', async (t) => {
+  const connections = 200;
+  const service = await serve(t);
+  const call = (user: string, cookie: string): string =>
+    `POST /${procedures.getNotifications} HTTP/1.1\r\nhost: x\r\ncookie: ${cookie}\r\nauthorization: ${as(user).authorization}\r\n` +
+    'content-type: application/json\r\ncontent-length: 2\r\n\r\n{}';
+  const costs: number[] = [];
+  for (const cookie of ['warm-up', 'c=1', `c=${'1'.repeat(saidBytes)}`]) {
+    const before = await keptBytes();
+    let answers = 0;
+    for (let i = 0; i < connections; i += 1) {
+      const socket = net.connect(service.ports.client, '127.0.0.1').on('error', () => {});
+      socket.on('data', (bytes) => {
+        if (bytes.includes('200 OK')) answers += 1;
+      });
+      socket.write(call(`user-${i}`, cookie));
+      service.closeFirst(() => socket.destroy());
+    }
+    await eventually('all are answered', () => answers === connections);
+    costs.push((await keptBytes()) - before);
+  }
+  const [, short = 0, long = 0] = costs;
+  const kept = (long - short) / connections;
+  t.diagnostic(`${Math.round(short / connections)} bytes each, ${Math.round(kept)} more with a long request`);
+  assert.ok(kept < saidBytes / 4, `${kept} bytes`);
+});
