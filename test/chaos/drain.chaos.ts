@@ -21,7 +21,7 @@ describe('four replicas that drain a backlog, and are killed meanwhile', { skip 
     const alive = [...replicas];
     const [last] = alive.slice(-1) as [Replica];
     // all of it falls due in one moment
-    const dueAtMs = Date.now() + total / 2 + 1_000;
+    const dueAtMs = Date.now() + total / 2 + 4_000;
     for (let from = 0; from < total; from += 1_000) {
       const users = Array.from({ length: Math.min(1_000, total - from) }, (_, i) => `user-${from + i}`);
       const { status, body } = await call(last.url.internal, procedures.notify, {
