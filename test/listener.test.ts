@@ -528,7 +528,7 @@ describe('a graceful close', () => {
     await isWell(service);
     const started = performance.now();
     await service.close();
-    assert.ok(performance.now() - started < 30_000, 'it does not linger');
+    assert.ok(performance.now() - started < 1_000);
     await eventually('the session is closed', () => session.destroyed);
     await Promise.all([silent.closed(), refused.closed()]);
   });

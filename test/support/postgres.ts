@@ -1,4 +1,4 @@
-import { after, before } from 'node:test';
+import { after, before, type TestContext } from 'node:test';
 import pg from 'pg';
 import { migrate } from '../../drizzle/migrate.ts';
 import { Database, type DatabaseOptions } from '../../plugins/store/postgres/database.ts';
@@ -11,6 +11,7 @@ import {
   NoEmbeddedPostgres,
   startEmbeddedPostgres,
 } from '../../src/dev/embedded-postgres.ts';
+import { TcpProxy } from './tcp-proxy.ts';
 
 /** A Postgres of this test process, with a database that has the tables and is copied for whoever wants one. */
 export interface TestPostgres extends EmbeddedPostgres {
@@ -94,4 +95,15 @@ export function openTestStore(
     new Database({ connection, prepare: true, random: ambient.random, ...options }),
     ownClock(ambient),
   );
+}
+
+/** A database by way of a network that a test breaks and repairs. */
+export async function behindProxy(
+  t: Pick<TestContext, 'after'>,
+  dsn: string,
+): Promise<{ dsn: string; proxy: TcpProxy }> {
+  const url = new URL(dsn);
+  const proxy = await TcpProxy.listen(t, Number(url.port));
+  url.port = String(proxy.port);
+  return { dsn: url.toString(), proxy };
 }

@@ -25,9 +25,10 @@ const rawTypes = { getTypeParser: () => (text: string) => text };
 /**
  * The connections of one process.
  *
- * When no connection can be made and none is answered, a breaker opens: calls fail at once with `unavailable`, and a single probe looks for
- * Postgres until it is back. It opens too when everything that was asked has been waiting for a while and a new connection
- * gets no answer either: a server that is frozen, or behind a network that swallows everything, breaks no connection.
+ * When no connection can be made and none is answered, a breaker opens: calls fail at once with `unavailable`, and a single
+ * probe looks for Postgres until it is back. It opens too when everything that was asked has been waiting for a while and a new
+ * connection gets no answer either: a server that is frozen, or behind a network that swallows everything, breaks no
+ * connection.
  *
  *     closed ── cannot connect ──────────────────────────▶ open ── the probe's SELECT 1 succeeds ──▶ closed
  *        └───── no answer, and none on a new connection ────▲

@@ -6,8 +6,7 @@ import type { UserKey } from '../../../../src/core/glossary.ts';
 import { at, Ground, parallel } from '../../../conformance/store/ground.ts';
 import { fakeAmbient } from '../../../support/ambient.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { openTestStore, postgresForFile } from '../../../support/postgres.ts';
-import { TcpProxy } from '../../../support/tcp-proxy.ts';
+import { behindProxy, openTestStore, postgresForFile } from '../../../support/postgres.ts';
 
 // what is acknowledged must survive a crash of the server
 const { postgres, skip } = await postgresForFile({ settings: { synchronous_commit: 'on' } });
@@ -184,11 +183,9 @@ describe('when Postgres goes away', { skip }, () => {
 
   it('notices within seconds that nobody answers any more, and goes on when the network does', async (t) => {
     const ambient = fakeAmbient();
-    const dsn = new URL(await postgres().database());
-    const proxy = await TcpProxy.listen(t, Number(dsn.port));
-    dsn.port = String(proxy.port);
+    const { dsn, proxy } = await behindProxy(t, await postgres().database());
     const events: string[] = [];
-    const store = openTestStore(dsn.toString(), ambient, {
+    const store = openTestStore(dsn, ambient, {
       probeIntervalMs: 20,
       observe: (event) => events.push(event),
     });
@@ -215,11 +212,9 @@ describe('when Postgres goes away', { skip }, () => {
 
   it('refuses all that wait, however briefly, in the moment that it notices', async (t) => {
     const ambient = fakeAmbient();
-    const dsn = new URL(await postgres().database());
-    const proxy = await TcpProxy.listen(t, Number(dsn.port));
-    dsn.port = String(proxy.port);
+    const { dsn, proxy } = await behindProxy(t, await postgres().database());
     const lost = Promise.withResolvers<void>();
-    const store = openTestStore(dsn.toString(), ambient, {
+    const store = openTestStore(dsn, ambient, {
       poolSize: 2,
       observe: (event) => event === 'lost' && lost.resolve(),
     });
@@ -242,12 +237,10 @@ describe('when Postgres goes away', { skip }, () => {
 
   it('takes a connection that cannot be made for no outage while others are answered', async (t) => {
     const ambient = fakeAmbient();
-    const dsn = new URL(await postgres().database());
-    const proxy = await TcpProxy.listen(t, Number(dsn.port));
-    dsn.port = String(proxy.port);
+    const { dsn, proxy } = await behindProxy(t, await postgres().database());
     const events: string[] = [];
-    const store = openTestStore(dsn.toString(), ambient, {
-      connection: { connectionString: dsn.toString(), connectionTimeoutMillis: 500 },
+    const store = openTestStore(dsn, ambient, {
+      connection: { connectionString: dsn, connectionTimeoutMillis: 500 },
       observe: (event) => events.push(event),
     });
     t.after(() => store.close());

@@ -3,9 +3,8 @@ import { describe, it } from 'node:test';
 import pg from 'pg';
 import { freePort } from '../../../../src/dev/free-port.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { postgresForFile } from '../../../support/postgres.ts';
+import { behindProxy, postgresForFile } from '../../../support/postgres.ts';
 import { NotifyProcess } from '../../../support/process.ts';
-import { TcpProxy } from '../../../support/tcp-proxy.ts';
 
 const { postgres, skip } = await postgresForFile();
 
@@ -50,14 +49,9 @@ describe('a process that starts while another one migrates', { skip }, () => {
 
 describe('a process that starts while Postgres answers nothing yet', { skip }, () => {
   it('waits for it, and says so', async (t) => {
-    const dsn = new URL(await postgres().database());
-    const proxy = await TcpProxy.listen(t, Number(dsn.port));
-    dsn.port = String(proxy.port);
+    const { dsn, proxy } = await behindProxy(t, await postgres().database());
     proxy.stall();
-    const notify = new NotifyProcess(t, {
-      NOTIFY_STORE_DRIVER: 'postgres',
-      NOTIFY_POSTGRES_DSN: dsn.toString(),
-    });
+    const notify = new NotifyProcess(t, { NOTIFY_STORE_DRIVER: 'postgres', NOTIFY_POSTGRES_DSN: dsn });
     // after the first try, which its time-out ends
     await notify.logged('postgres_awaited: it does not answer yet');
     proxy.resume();
