@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 interface Connection {
@@ -6,8 +6,7 @@ interface Connection {
   open: number;
   /** `bytesRead` when the last of them closed; what has come since belongs to a request that is still arriving. */
   readTo: number;
-  /** The newest of them, until both have closed. */
-  request: IncomingMessage | undefined;
+  /** The newest of the responses, until all of them have closed. */
   response: ServerResponse | undefined;
 }
 
@@ -27,11 +26,10 @@ export class Http1Connections {
       if (connection === undefined) return;
       const close = () => {
         connection.open -= 1;
-        if (connection.open === 0) connection.request = connection.response = undefined;
+        if (connection.open === 0) connection.response = undefined;
         connection.readTo = socket.bytesRead;
       };
       connection.open += 2;
-      connection.request = request;
       connection.response = response;
       request.on('close', close);
       response.on('close', close);
@@ -39,7 +37,7 @@ export class Http1Connections {
   }
 
   add(socket: Socket): void {
-    this.#connections.set(socket, { open: 0, readTo: 0, request: undefined, response: undefined });
+    this.#connections.set(socket, { open: 0, readTo: 0, response: undefined });
     socket.on('close', () => this.#connections.delete(socket)).on('end', () => this.#peerEnded(socket));
   }
 
@@ -58,8 +56,8 @@ export class Http1Connections {
 
   /** Destroys those with a request that has not arrived as a whole. */
   closeArriving(): void {
-    for (const [socket, { open, request }] of this.#connections)
-      if (open === 0 ? socket.writableLength === 0 : request?.complete === false) socket.destroy();
+    for (const [socket, { open, response }] of this.#connections)
+      if (open === 0 ? socket.writableLength === 0 : response?.req.complete === false) socket.destroy();
   }
 
   /** Destroys those without a request under way whose answers have left this process to the last byte. */

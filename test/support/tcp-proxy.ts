@@ -43,7 +43,7 @@ export class TcpProxy {
 
   /** Lets nothing through any more, without a word: like a cable that was pulled. New connections hang too. */
   stall(): void {
-    this.#isStalled = true;
+    this.#isStalled = this.#stallsNew = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
@@ -54,8 +54,7 @@ export class TcpProxy {
 
   /** Lets everything through again, what waited included. */
   resume(): void {
-    this.#isStalled = false;
-    this.#stallsNew = false;
+    this.#isStalled = this.#stallsNew = false;
     for (const pair of this.#pairs) for (const socket of pair) socket.resume();
   }
 
@@ -100,7 +99,7 @@ export class TcpProxy {
         this.#pairs.delete(pair);
       });
     }
-    if (this.#isStalled || this.#stallsNew) {
+    if (this.#stallsNew) {
       near.pause();
       far.pause();
     } else {

@@ -275,17 +275,21 @@ export class Database {
   #watchLater(): void {
     this.#watch ??= setTimeout(async () => {
       if (this.#isOpen) this.#cutSilent();
-      else if (this.#silent().length > 0) await this.#check();
+      else if (this.#waitsInVain()) await this.#check();
       this.#watch = undefined;
       if (this.#busy.size > 0 && !this.#closed) this.#watchLater();
     }, settings.watchIntervalMs).unref();
   }
 
-  /** Connections that have waited for an answer for this long, while nobody has had one for a while. */
-  #silent(forMs: number = settings.freshMs): pg.PoolClient[] {
-    const nowMs = performance.now();
-    if (this.#lastAnswerMs > nowMs - settings.freshMs) return [];
-    return [...this.#busy].filter(([, sinceMs]) => sinceMs <= nowMs - forMs).map(([client]) => client);
+  /** Whether nobody has had an answer for a while. */
+  #isSilent(): boolean {
+    return performance.now() - this.#lastAnswerMs >= settings.freshMs;
+  }
+
+  /** Whether somebody has waited for one all that while. */
+  #waitsInVain(): boolean {
+    const beforeMs = performance.now() - settings.freshMs;
+    return this.#isSilent() && [...this.#busy.values()].some((sinceMs) => sinceMs <= beforeMs);
   }
 
   /** Is it others' locks that we wait for, or a Postgres that is gone? A new connection tells. */
@@ -298,7 +302,7 @@ export class Database {
     } catch (error) {
       // whatever Postgres says, it is there to say it
       if (isAnswer(error)) this.#lastAnswerMs = performance.now();
-      else if (this.#silent().length > 0) this.#open(error);
+      else if (this.#waitsInVain()) this.#open(error);
     } finally {
       client.end().catch(() => {});
     }
@@ -306,8 +310,9 @@ export class Database {
 
   /** What is under way on them fails as on any connection that breaks. Where nobody gets an answer, nobody will. */
   #cutSilent(): void {
+    if (!this.#isSilent()) return;
     // end() would wait for the answers to what is on its way
-    for (const client of this.#silent(0))
+    for (const client of this.#busy.keys())
       (client as unknown as { readonly connection: pg.Connection }).connection.stream.destroy();
   }
 

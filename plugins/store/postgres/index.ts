@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import pg from 'pg';
 import { assertMigrated, migrate } from '../../../drizzle/migrate.ts';
 import { parsePostgresDsn } from '../../../src/config.ts';
-import { NotifyError } from '../../../src/core/errors.ts';
+import { isUnavailable } from '../../../src/core/errors.ts';
 import type { OpenStore } from '../open.ts';
 import { connectionConfigs, refusedForTls } from './connection.ts';
 import { Database } from './database.ts';
@@ -44,8 +44,8 @@ export const openPostgresStore: OpenStore = async (app, config) => {
   });
   const store = new PostgresStore(db, new DatabaseClock(app.ambient.clock.now()));
   try {
-    // before anything is stored by a clock that is wrong
-    await askTime(store);
+    // before anything is stored by a clock that is wrong; Postgres may still be too busy for one more connection
+    await awaited(() => store.askTime(), isUnavailable);
   } catch (error) {
     await store.close();
     throw error;
@@ -60,19 +60,6 @@ export const openPostgresStore: OpenStore = async (app, config) => {
  */
 export const migratePostgres = async (dsn: string): Promise<number> => migrate(await reach(dsn));
 
-/** Postgres was there a moment ago, and may still be too busy for a further connection. */
-async function askTime(store: PostgresStore): Promise<void> {
-  const until = performance.now() + settings.bootWaitMs;
-  for (;;)
-    try {
-      return await store.askTime();
-    } catch (error) {
-      if (!(error instanceof NotifyError) || error.code !== 'unavailable' || performance.now() > until)
-        throw error;
-      await pause(settings.bootPauseMs);
-    }
-}
-
 /**
  * Finds the way to connect that the server takes, waiting a while for one that is starting. Each try may take longer than the one
  * before: a machine that is busy answers none within a time that is too short.
@@ -85,29 +72,53 @@ export async function reach(
   variable = 'NOTIFY_POSTGRES_DSN',
 ): Promise<pg.ClientConfig> {
   const ways = await connectionConfigs(parsePostgresDsn(dsn));
-  const until = performance.now() + settings.bootWaitMs;
-  for (let tries = 1; ; tries++) {
-    let failure: unknown;
-    for (const way of ways) {
-      const client = new pg.Client({ connectionTimeoutMillis: tries * settings.connectTimeoutMs, ...way });
-      client.on('error', () => {});
-      try {
-        await client.connect();
-        await client.end();
-        return way;
-      } catch (error) {
-        failure ??= error;
-        client.end().catch(() => {});
-        if (!refusedForTls(error)) break;
-      }
-    }
-    if (!mayBeStarting(failure) || performance.now() > until)
-      throw new Error(`cannot connect to Postgres; check ${variable} and that the database runs`, {
-        cause: loggable(failure),
-      });
-    if (tries === 1) log?.info({ wait_ms: settings.bootWaitMs }, 'postgres_awaited: it does not answer yet');
-    await pause(settings.bootPauseMs);
+  try {
+    return await awaited((tries) => firstOf(ways, tries * settings.connectTimeoutMs), mayBeStarting, log);
+  } catch (failure) {
+    throw new Error(`cannot connect to Postgres; check ${variable} and that the database runs`, {
+      cause: loggable(failure),
+    });
   }
+}
+
+/**
+ * Does what needs Postgres at the start, again and again for a while where waiting may mend what goes wrong.
+ * @param attempt told how many tries there have been, this one included
+ */
+async function awaited<T>(
+  attempt: (tries: number) => Promise<T>,
+  mayMend: (error: unknown) => boolean,
+  log?: Pick<FastifyBaseLogger, 'info'>,
+): Promise<T> {
+  const until = performance.now() + settings.bootWaitMs;
+  for (let tries = 1; ; tries++)
+    try {
+      return await attempt(tries);
+    } catch (error) {
+      if (!mayMend(error) || performance.now() > until) throw error;
+      if (tries === 1)
+        log?.info({ wait_ms: settings.bootWaitMs }, 'postgres_awaited: it does not answer yet');
+      await pause(settings.bootPauseMs);
+    }
+}
+
+/** @returns the first way that the server takes; the others are for one that refuses TLS */
+async function firstOf(ways: readonly pg.ClientConfig[], timeoutMs: number): Promise<pg.ClientConfig> {
+  let failure: unknown;
+  for (const way of ways) {
+    const client = new pg.Client({ connectionTimeoutMillis: timeoutMs, ...way });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await client.end();
+      return way;
+    } catch (error) {
+      failure ??= error;
+      client.end().catch(() => {});
+      if (!refusedForTls(error)) break;
+    }
+  }
+  throw failure;
 }
 
 /** Not for a wrong password or database, which waiting does not mend. */
